@@ -226,6 +226,23 @@ impl Waiting {
         self.table().committed.clone()
     }
 
+    /// Up to where readers may have been shown the sources: at least what is committed.
+    pub(crate) fn may_show(&self) -> Positions {
+        self.table().may_show.clone()
+    }
+
+    /// A commit with these positions is begun: readers may be shown that from now on, whatever
+    /// becomes of its answer.
+    pub(crate) fn reaches(&self, positions: &Positions) {
+        self.table().reaches(positions);
+    }
+
+    /// Whether it is known what is committed, or will never be.
+    pub(crate) fn is_known(&self) -> bool {
+        let table = self.table();
+        table.restored || table.closed
+    }
+
     fn concerns(&self, token: &ConsistencyToken) -> bool {
         token
             .entities()

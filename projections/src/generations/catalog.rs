@@ -107,6 +107,21 @@ impl Catalog {
         next
     }
 
+    /// The generation that has answered before does so again.
+    #[must_use]
+    pub(crate) fn with_answering(&self, number: u32) -> Catalog {
+        let mut next = Catalog {
+            live: Some(number),
+            ..self.clone()
+        };
+        for generation in &mut next.generations {
+            generation
+                .replaced_at
+                .take_if(|_| generation.number == number);
+        }
+        next
+    }
+
     /// Without a generation that is damaged. Another one is built in its place, unless one is
     /// already, or it was only kept. If it was the one that answers, the one that is kept does so
     /// until then, and without that none.
@@ -128,15 +143,11 @@ impl Catalog {
         } else {
             self.live
         };
-        let mut rest = Catalog {
-            live,
-            ..self.without(number)
+        let rest = self.without(number);
+        let rest = match live {
+            Some(live) => rest.with_answering(live),
+            None => Catalog { live, ..rest },
         };
-        for generation in &mut rest.generations {
-            generation
-                .replaced_at
-                .take_if(|_| Some(generation.number) == live);
-        }
 
         if was_kept || rest.building().is_some() {
             rest

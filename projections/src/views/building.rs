@@ -65,9 +65,7 @@ pub(super) async fn copy<P: Projection>(
     let view = shared.definition.name;
     // What an interrupted copy has left would never be corrected.
     let deployment = shared.deployment;
-    if !shared.lease.is_held() {
-        return Err(ViewError::fed_elsewhere(shared.definition.name));
-    }
+    shared.go_on(number)?;
     shared.store.discard(number, deployment).await?;
 
     let Opened {
@@ -162,7 +160,8 @@ pub(super) async fn build<P: Projection>(
         next.reach(&shared.heads()).await?;
         return Ok(Comparison::default());
     };
-    next.reach(&live.restored().await?).await?;
+    live.restored().await?;
+    next.reach(&live.may_show()).await?;
 
     if compared {
         comparison::compare(&shared, &live, &next).await
@@ -184,18 +183,26 @@ pub(super) async fn swap<P: Projection>(
     while !shared.swap_if_level(&next) {
         shared.is_to_answer_or_gone(number).await;
         shared.go_on(number)?;
-        let Some(live) = shared.look(|stand| stand.live.clone()) else {
-            // This one would answer now, were it whole.
-            shared.answers_or_is_gone(number).await;
+        let (live, owed) = shared.look(|stand| (stand.live.clone(), stand.owed.clone()));
+        let Some(live) = live else {
+            if next.has(&owed) {
+                // This one would answer now, were it whole.
+                shared.answers_or_is_gone(number).await;
+            } else {
+                next.reach(&owed).await?;
+            }
             continue;
         };
+        // One that is closed before is compared as it is.
+        let _ = live.restored().await;
 
         let resting = if looks < LOOKS {
             None
         } else {
             live.rest().await
         };
-        next.reach(&live.committed()).await?;
+        next.reach(&live.may_show()).await?;
+        next.reach(&owed).await?;
         if resting.is_some() && shared.swap_if_level(&next) {
             break;
         }

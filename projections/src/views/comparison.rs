@@ -9,6 +9,7 @@
 //! what it must show at least; both are fed meanwhile.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sagas::{Service, ShardId};
 use store::Positions;
@@ -21,6 +22,7 @@ use super::shared::Shared;
 use super::status::BuildStage;
 use crate::ViewError;
 use crate::generations::{Audit, ViewStore};
+use crate::port::QuarantinedEntity;
 use crate::projection::{Projection, ViewEntity};
 use crate::slices::Stored;
 
@@ -28,6 +30,9 @@ use crate::slices::Stored;
 const ENTITIES: u64 = 2_000;
 /// How many differing entities the log names.
 const EXAMPLES: usize = 10;
+/// How long the old generation may take to have what the new one has, before their quarantines are
+/// compared.
+const COMES_AS_FAR_WITHIN: Duration = Duration::from_secs(10);
 /// No id lies in this range: only what comes with it is wanted.
 const NOBODY: IdRange = IdRange {
     after: Some(Uuid::max()),
@@ -256,14 +261,20 @@ impl<P: Projection> Comparing<'_, P> {
             return Ok(());
         }
 
-        self.live.reach(&new.positions).await?;
+        // The old one may be stuck, which is why another one is built.
+        let reaches = self.live.reach(&new.positions);
+        if let Ok(reached) = tokio::time::timeout(COMES_AS_FAR_WITHIN, reaches).await {
+            reached?;
+        }
 
         let old = self.old.slice(service, NOBODY).await;
-        let old = old
-            .map_err(|error| of_the_old(self.live, error))?
-            .quarantined;
-        let known = |id: Uuid| old.iter().any(|entity| entity.entity == id);
-        if let Some(bad) = new.quarantined.iter().find(|entity| !known(entity.entity)) {
+        let old = old.map_err(|error| of_the_old(self.live, error))?;
+        let lacks = |bad: &QuarantinedEntity| {
+            let reached = old.positions.get(&bad.source).copied().unwrap_or(0);
+            let is_there = |entity: &QuarantinedEntity| entity.entity == bad.entity;
+            reached >= bad.sequence && !old.quarantined.iter().any(is_there)
+        };
+        if let Some(bad) = new.quarantined.iter().find(|bad| lacks(bad)) {
             let (service, id, version) = (bad.source.service, bad.entity, bad.version);
             self.loses(format!(
                 "it cannot take in version {version} of {service} {id}: {}",

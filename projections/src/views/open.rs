@@ -174,14 +174,20 @@ impl<P: Projection> OpenGeneration<P> {
         Ok(self.waiting.committed())
     }
 
-    /// The positions that whoever reads from it now may have been shown. Where another node feeds it,
-    /// what is known here is older.
-    async fn newest(&self) -> Positions {
+    /// Up to where whoever reads from it now may have been shown the sources. Where another node
+    /// feeds it, what is known here is older, and it is looked again; as long as it takes, if that
+    /// fails.
+    pub(crate) async fn newest(&self) -> Positions {
         if self.is_followed() {
             // Of one that is closed no more will be known.
             let _ = self.waiting.looked_at().await;
         }
-        self.waiting.committed()
+        self.may_show()
+    }
+
+    /// Up to where readers may have been shown the sources, as far as that is known here.
+    pub(crate) fn may_show(&self) -> Positions {
+        self.waiting.may_show()
     }
 
     /// Waits, as long as it takes, until it has, shard by shard, what another shows, which may be fed
@@ -189,7 +195,7 @@ impl<P: Projection> OpenGeneration<P> {
     pub(crate) async fn reach_level_of(&self, other: &Self) -> Result<(), ViewError> {
         for _ in 0..LOOKS {
             let goal = other.newest().await;
-            if is_at_least(&self.committed(), &goal) {
+            if self.has(&goal) {
                 break;
             }
             self.reach(&goal).await?;
@@ -197,9 +203,14 @@ impl<P: Projection> OpenGeneration<P> {
         Ok(())
     }
 
-    /// Whether it has committed, shard by shard, what another has.
+    /// Whether it has committed, shard by shard, what another may have shown.
     pub(crate) fn is_level_with(&self, other: &Self) -> bool {
-        is_at_least(&self.committed(), &other.committed())
+        other.waiting.is_known() && self.has(&other.may_show())
+    }
+
+    /// Whether it has committed this much, shard by shard.
+    pub(crate) fn has(&self, positions: &Positions) -> bool {
+        is_at_least(&self.committed(), positions)
     }
 
     /// How many readers wait.

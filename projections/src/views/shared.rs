@@ -35,8 +35,13 @@ pub(super) struct Stand<P: Projection> {
     pub catalog: Option<Catalog>,
     /// By number. Each is fed.
     pub open: BTreeMap<u32, Arc<OpenGeneration<P>>>,
-    /// The one that answers; one of those that are open.
+    /// The one that answers; one of those that are open, or followed, or fed in a tenure before.
     pub live: Option<Arc<OpenGeneration<P>>>,
+    /// What readers here may have been shown while another node looked after the view: what answers
+    /// next must have it.
+    pub owed: Positions,
+    /// The tenure of this node in which the catalog was read or saved.
+    pub tenure: Option<Lease>,
     /// The one that is to answer, and whose turn may come at any moment; absent while a catalog is
     /// saved, which may have another one answer.
     pub to_answer: Option<u32>,
@@ -57,6 +62,15 @@ impl<P: Projection> Stand<P> {
     pub fn fed(&self) -> Option<Arc<OpenGeneration<P>>> {
         let live = self.live.clone();
         live.or_else(|| self.open.values().next().cloned())
+    }
+
+    /// The one that answers, if it is not fed in this tenure.
+    pub fn former(&self) -> Option<Arc<OpenGeneration<P>>> {
+        let is_fed = |live: &Arc<OpenGeneration<P>>| {
+            let open = self.open.get(&live.number());
+            open.is_some_and(|open| Arc::ptr_eq(open, live))
+        };
+        self.live.clone().filter(|live| !is_fed(live))
     }
 }
 
@@ -118,6 +132,8 @@ impl<P: Projection> Shared<P> {
             catalog: None,
             open: BTreeMap::new(),
             live: None,
+            owed: Positions::new(),
+            tenure: None,
             to_answer: None,
             entity_work: None,
             failure: None,
@@ -229,13 +245,20 @@ impl<P: Projection> Shared<P> {
         self.knows_as_leader() || is_recent() || makes(Mistake::FollowerUnsure)
     }
 
-    /// Whoever looks after the view knows it at any moment; false when that is another node.
+    /// Whoever looks after the view, and has read its catalog, knows it at any moment; false when
+    /// that is another node.
     pub(super) fn knows_as_leader(&self) -> bool {
-        let leads = self.lease.is_held();
+        let leads = self.leads();
         if leads {
             self.knows(Instant::now());
         }
         leads
+    }
+
+    /// Whether this node looks after the view, in the tenure in which it has read the catalog.
+    fn leads(&self) -> bool {
+        let is_in_tenure = |stand: &Stand<P>| stand.tenure.as_ref().is_some_and(Lease::is_held);
+        !self.lease.has_rivals() || self.look(is_in_tenure)
     }
 
     /// It was known at this time which generation is meant.
@@ -301,11 +324,13 @@ impl<P: Projection> Shared<P> {
                 .as_ref()
                 .is_none_or(|live| next.is_level_with(live));
 
+            let is_level = is_level && next.has(&stand.owed);
             let is_level = is_level || makes(Mistake::SwapTooEarly);
             let is_meant = stand.to_answer == Some(next.number());
             let swaps = is_meant && is_open && is_level && !next.alarm().is_damaged();
             if swaps {
                 stand.live = Some(Arc::clone(next));
+                stand.owed.clear();
             }
             swaps
         })
@@ -326,7 +351,7 @@ impl<P: Projection> Shared<P> {
     pub(super) fn go_on(&self, number: u32) -> Result<(), ViewError> {
         let is_wanted = self.has(number);
         // Rows that are a moment old must not come over what another node has taken in by now.
-        if self.is_stopping() || !is_wanted || !self.lease.is_held() {
+        if self.is_stopping() || !is_wanted || !self.leads() {
             return Err(ViewError::Closed {
                 view: self.definition.name,
             });

@@ -95,6 +95,8 @@ pub(super) struct Supervisor<P: Projection> {
     work: Option<Work<P>>,
     reverting: Option<Revert>,
     repairs: Repairs,
+    /// Since when the generation that is to answer cannot be opened.
+    unopened_since: Option<Instant>,
     next_round: Instant,
     /// The failure that was logged last.
     told: Option<String>,
@@ -130,6 +132,7 @@ impl<P: Projection> Supervisor<P> {
             work: None,
             reverting: None,
             repairs: Repairs::default(),
+            unopened_since: None,
             next_round: Instant::now(),
             told: None,
         }

@@ -25,6 +25,9 @@ pub(super) struct Table {
     readers: BTreeMap<u64, Reader>,
     /// The positions of the newest commit.
     pub committed: Positions,
+    /// Up to where documents may show the sources at most: what was committed, what is on its way,
+    /// and what has had no answer. It never goes back.
+    pub may_show: Positions,
     /// Why the projector takes nothing in at present: nobody waits for it then.
     pub failing: Option<String>,
     /// Its projector has read what is committed.
@@ -143,6 +146,14 @@ impl Table {
         reader.has_all()
     }
 
+    /// A commit with these positions is begun, or has been found.
+    pub(super) fn reaches(&mut self, positions: &Positions) {
+        for (shard, sequence) in positions {
+            let may_show = self.may_show.entry(*shard).or_default();
+            *may_show = (*may_show).max(*sequence);
+        }
+    }
+
     /// Whether a commit of what was applied would bring some reader forward.
     pub(super) fn wants(&self, entities: &EntityVersions, positions: &Positions) -> bool {
         self.readers.values().any(|reader| {
@@ -163,6 +174,7 @@ impl Table {
         self.failing = None;
         self.restored = true;
         self.committed.clone_from(positions);
+        self.reaches(positions);
 
         for reader in self.readers.values_mut() {
             reader

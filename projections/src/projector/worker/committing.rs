@@ -32,6 +32,7 @@ impl<P: Projection> Worker<P> {
         }
 
         let started = Instant::now();
+        self.parts.waiting.reaches(&self.positions);
 
         match self.parts.writer.commit(&self.positions) {
             Ok(()) => {

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagas::mistakes::{Mistake, makes};
+use store::Positions;
 use tokio::time::Instant;
 
+use super::repairs::Repairs;
 use super::{Request, Supervisor};
 use crate::ViewError;
 use crate::error::describe;
@@ -17,6 +19,8 @@ use crate::views::open::OpenGeneration;
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 /// How long the next generation may take to have what this node has shown of the one before.
 const LEVEL_WITHIN: Duration = Duration::from_secs(3);
+/// How long it is tried to look up how far a generation is that may be gone.
+const LOOKED_UP_WITHIN: Duration = Duration::from_secs(1);
 /// A store that takes longer is asked again.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -45,7 +49,40 @@ impl<P: Projection> Supervisor<P> {
             }
         }
         self.lease = lease;
+        self.owe_what_was_shown().await;
         true
+    }
+
+    /// Whatever answers here next must have what readers were shown while this node followed.
+    async fn owe_what_was_shown(&self) {
+        let shown = self.shared.look(|stand| stand.live.clone());
+        if let Some(shown) = shown.filter(|shown| shown.is_followed()) {
+            // Nobody is owed what cannot be looked up.
+            let owed = self.shown_of(&shown).await.unwrap_or_default();
+            self.shared.change(|stand| stand.owed = owed);
+        }
+    }
+
+    /// Up to where readers here may have been shown the sources by a generation that is followed.
+    async fn shown_of(&self, followed: &OpenGeneration<P>) -> Result<Positions, ViewError> {
+        let looked = tokio::time::timeout(LOOKED_UP_WITHIN, followed.newest()).await;
+        let shown = looked.unwrap_or_else(|_| {
+            // It is gone, or its store does not answer: no more than what the log has, and what is
+            // known of the shards of other nodes may be a moment old.
+            let mut shown = self.shared.heads();
+            for (source, position) in followed.may_show() {
+                let head = shown.entry(source).or_default();
+                *head = (*head).max(position);
+            }
+            shown
+        });
+        // What never was cannot be reached.
+        let never_was = self.never_was(&shown).await?;
+        Ok(if never_was.is_none() {
+            shown
+        } else {
+            Positions::new()
+        })
     }
 
     async fn follow_the_catalog(&mut self) -> Result<(), ViewError> {
@@ -116,9 +153,7 @@ impl<P: Projection> Supervisor<P> {
     }
 
     /// Waits, as long as it takes, until the next generation has what readers here have been shown of
-    /// the one before. How far that is, can be looked up while it is in the catalog. One that was
-    /// given up may be gone, or tell of what never was: what is in the log is waited for then, which
-    /// is all that it can have shown.
+    /// the one before, which goes on while it is in the catalog.
     async fn reaches_what_was_shown(
         &self,
         next: &OpenGeneration<P>,
@@ -128,13 +163,7 @@ impl<P: Projection> Supervisor<P> {
         if catalog.get(shown.number()).is_some() {
             return next.reach_level_of(shown).await;
         }
-        let known = shown.committed();
-        if self.never_was(&known).await?.is_some() {
-            return Ok(());
-        }
-        next.reach(&self.shared.heads()).await?;
-        // Of other nodes' shards the head may be known later here than in the view.
-        next.reach(&known).await
+        next.reach(&self.shown_of(shown).await?).await
     }
 
     fn leave_followed(&self) {
@@ -161,13 +190,17 @@ impl<P: Projection> Supervisor<P> {
         tracing::warn!(view, "another node looks after the view now");
         self.catalog = None;
         self.is_fenced = false;
+        self.repairs = Repairs::default();
         self.reverting = None;
         self.leave_work();
 
         let mut open = self.shared.look(|stand| stand.open.clone());
         self.shared.change(|stand| {
+            stand.tenure = None;
             stand.to_answer = None;
             stand.stopped = None;
+            stand.damage = None;
+            stand.is_held = false;
             stand.open.clear();
         });
         let live = self.shared.look(|stand| stand.live.clone());

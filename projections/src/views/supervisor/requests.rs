@@ -103,10 +103,7 @@ impl<P: Projection> Supervisor<P> {
             answers = stand.live.as_ref().map(|live| live.number());
         });
         match answers.filter(|number| catalog.get(*number).is_some()) {
-            Some(number) => Catalog {
-                live: Some(number),
-                ..catalog.clone()
-            },
+            Some(number) => catalog.with_answering(number),
             None => catalog.clone(),
         }
     }

@@ -42,6 +42,7 @@ impl<P: Projection> Supervisor<P> {
         self.shared.gauges.generation(catalog.live);
         self.shared.change(|stand| {
             stand.to_answer = catalog.live;
+            stand.tenure = Some(self.lease.clone());
             stand.catalog = Some(catalog.clone());
         });
         self.catalog = Some(catalog);

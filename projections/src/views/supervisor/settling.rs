@@ -9,6 +9,7 @@ use futures_util::FutureExt as _;
 use store::Positions;
 use store::threads::Task;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::Supervisor;
 use crate::ViewError;
@@ -20,6 +21,9 @@ use crate::views::open::OpenGeneration;
 
 /// How long queries that began before may still read from a generation that is to be deleted.
 const LAST_QUERIES: Duration = Duration::from_secs(60);
+/// A generation that was to answer, and cannot be opened for so long, is not waited for by the one
+/// that is built to take its place.
+const OPENED_WITHIN: Duration = Duration::from_secs(60);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 impl<P: Projection> Supervisor<P> {
@@ -39,6 +43,7 @@ impl<P: Projection> Supervisor<P> {
             let catalog = self.loaded()?;
             self.let_go_of_what_is_gone(&catalog, &catalog);
             let opened = self.open_all(&catalog).await;
+            self.note_what_is_not_open(&catalog);
             // What replaces it is begun at once.
             if self.has_damage() {
                 continue;
@@ -71,6 +76,20 @@ impl<P: Projection> Supervisor<P> {
             self.make_live_at_once(catalog, number);
         }
         outcome
+    }
+
+    fn note_what_is_not_open(&mut self, catalog: &Catalog) {
+        let is_missing = |live: u32| self.shared.generation(live).is_err();
+        self.unopened_since = match catalog.live.is_some_and(is_missing) {
+            true => self.unopened_since.or(Some(Instant::now())),
+            false => None,
+        };
+    }
+
+    /// Whether the one that answers may be opened yet: what is built is compared with it.
+    fn awaits_the_answering(&self) -> bool {
+        let is_recent = |since: Instant| since.elapsed() < OPENED_WITHIN;
+        self.unopened_since.is_some_and(is_recent)
     }
 
     fn is_to_be_opened(&self, generation: &Generation) -> bool {
@@ -270,7 +289,7 @@ impl<P: Projection> Supervisor<P> {
                 Stage::Copying if self.repairs.held_for().is_none() => {
                     self.start_copying(building.number);
                 }
-                Stage::CatchingUp if is_open(building.number) => {
+                Stage::CatchingUp if is_open(building.number) && !self.awaits_the_answering() => {
                     self.start_building(building.number, true);
                 }
                 _ => {}
@@ -283,29 +302,31 @@ impl<P: Projection> Supervisor<P> {
         }
     }
 
-    /// While no generation answers, the one that is to answer does so at once.
+    /// While no generation answers, the one that is to answer does so at once; and what was followed
+    /// here so far, or fed in a tenure before, is read from as it is fed now.
     fn make_live_at_once(&self, catalog: &Catalog, number: u32) {
-        if catalog.live != Some(number) {
-            return;
-        }
         let Ok(generation) = self.shared.generation(number) else {
             return;
         };
+        let is_to_answer = catalog.live == Some(number);
 
-        // What was followed here so far is fed from now on.
-        let live = self.shared.look(|stand| stand.live.clone());
-        let followed = live.as_ref().filter(|live| live.is_followed());
-        let is_swapped = match followed {
-            Some(followed) if followed.number() == number => {
-                self.shared.change(|stand| stand.live = Some(generation));
+        let (former, answers) = self
+            .shared
+            .look(|stand| (stand.former(), stand.live.is_some()));
+        let is_swapped = match &former {
+            Some(former) if former.number() == number => {
+                self.shared.change(|stand| {
+                    stand.live = Some(generation);
+                    stand.owed.clear();
+                });
                 true
             }
             // It was saved as the one that answers, and may not have what was shown so far.
-            Some(_) => self.shared.swap_if_level(&generation),
-            None => live.is_none() && self.shared.swap_if_level(&generation),
+            Some(_) => is_to_answer && self.shared.swap_if_level(&generation),
+            None => is_to_answer && !answers && self.shared.swap_if_level(&generation),
         };
-        if let Some(followed) = followed.filter(|_| is_swapped) {
-            followed.let_go();
+        if let Some(former) = former.filter(|_| is_swapped) {
+            former.let_go();
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Faults {
     pub is_shared: AtomicBool,
     /// This generation takes the order for known.
     pub loses: Mutex<Option<(u32, Uuid)>>,
+    /// This generation cannot be opened for now.
+    pub unopened: Mutex<Option<u32>>,
 }
 
 #[derive(Debug)]
@@ -129,6 +131,9 @@ impl ViewStore<Search> for FaultyStore {
     ) -> BoxFuture<'_, Result<Opened<Search>, ViewError>> {
         async move {
             self.answers()?;
+            if *self.faults.unopened.lock().unwrap() == Some(generation) {
+                return Err(unavailable());
+            }
 
             let Opened {
                 writer: inner,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sagas::Timestamp;
+use sagas::{ShardId, Timestamp};
 use store::lease::Grants;
 use store::{Lease, Message};
 use tokio::time::Instant;
@@ -40,6 +40,20 @@ impl ViewTrouble for NoTrouble {
     }
 }
 
+fn parts(store: &MemoryViews, shop: &Shop, lease: Lease) -> Parts<Traces> {
+    Parts {
+        definition: VIEW,
+        store: Arc::new(store.clone()),
+        lease,
+        surroundings: surroundings(&shop.log),
+        rows: Arc::new(NoRows),
+        keep: Duration::from_secs(3_600),
+        look_every: Duration::from_millis(20),
+        examine_every: Duration::from_millis(200),
+        deployment: DEPLOYMENT,
+    }
+}
+
 /// A view on one of several nodes that share its store.
 struct OnNode {
     view: View<Traces>,
@@ -49,19 +63,8 @@ struct OnNode {
 impl OnNode {
     fn start(store: &MemoryViews, shop: &Shop) -> Self {
         let (grants, lease) = Lease::granted();
-        let parts = Parts {
-            definition: VIEW,
-            store: Arc::new(store.clone()),
-            lease,
-            surroundings: surroundings(&shop.log),
-            rows: Arc::new(NoRows),
-            keep: Duration::from_secs(3_600),
-            look_every: Duration::from_millis(20),
-            examine_every: Duration::from_millis(200),
-            deployment: DEPLOYMENT,
-        };
         OnNode {
-            view: View::start(parts, std::future::ready(())),
+            view: View::start(parts(store, shop, lease), std::future::ready(())),
             grants,
         }
     }
@@ -264,4 +267,87 @@ async fn what_never_was_is_not_waited_for() {
     store.save(&with_another(&first)).await.unwrap();
     follows.answers(2).await;
     follows.view.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_looks_after_the_view_once_more_feeds_it_once() {
+    let (store, shop) = (MemoryViews::new(VIEW.name, Arc::new(NoTrouble)), shop());
+    let node = OnNode::start(&store, &shop);
+    node.is_to_feed();
+    node.answers(1).await;
+    let before = node.view.current().unwrap();
+
+    // Nobody looks in between.
+    node.grants.end();
+    node.is_to_feed();
+    eventually("what is fed now answers", || async {
+        let current = node.view.current();
+        current.is_ok_and(|current| !Arc::ptr_eq(&current, &before))
+    })
+    .await;
+    eventually("the one before is fed no more", || async {
+        let healed = before.heal(
+            ShardId::of(domain::ORDERS, Uuid::from_u128(10), 4),
+            Uuid::from_u128(10),
+        );
+        matches!(healed.await, Err(ViewError::Closed { .. }))
+    })
+    .await;
+    node.view.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_alone_does_not_tell_which_generation_is_meant() {
+    let store = MemoryViews::new(VIEW.name, Arc::new(NoTrouble));
+    let (grants, lease) = Lease::granted();
+    let (shared, _alarms) =
+        crate::views::shared::Shared::new(parts(&store, &shop(), lease.clone()));
+    let is_sure = || matches!(shared.current(), Err(ViewError::NotReady { .. }));
+
+    tokio::time::advance(Duration::from_secs(11)).await;
+    grants.until(Instant::now() + Duration::from_secs(60));
+    assert!(!is_sure());
+
+    // Its catalog is read.
+    let mut taken = lease;
+    assert!(taken.take());
+    shared.change(|stand| stand.tenure = Some(taken));
+    assert!(is_sure());
+    grants.end();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    grants.until(Instant::now() + Duration::from_secs(60));
+    assert!(!is_sure());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_to_look_after_the_view_does_not_go_back_behind_what_it_followed() {
+    let store = MemoryViews::new(VIEW.name, Arc::new(NoTrouble));
+    let mut shop = Shop::new();
+    let older = [shop.create_customer(1, "Ada Park")];
+    let newer = [shop.create_order(10, 1, 100)];
+    let first = with_another(&Catalog::default());
+    takes_in(&store, 1, &older).await;
+    takes_in(&store, 1, &newer).await;
+    store.save(&first).await.unwrap();
+    let node = OnNode::start(&store, &shop);
+    node.answers(1).await;
+    let token = order(10, 1);
+    node.view.wait_until(&token, SOON).await.unwrap();
+
+    // What answers next cannot read the log for now.
+    takes_in(&store, 2, &older).await;
+    store.save(&with_another(&first)).await.unwrap();
+    shop.log.failing.store(true, Ordering::SeqCst);
+    node.is_to_feed();
+    eventually("it looks after the view", || async { !node.follows() }).await;
+    let shows_less = |current: Arc<OpenGeneration<Traces>>| {
+        let (shown, _) = current.reader().shown(Uuid::from_u128(10)).unwrap();
+        shown.is_none()
+    };
+    assert!(!node.view.current().is_ok_and(shows_less));
+
+    shop.log.failing.store(false, Ordering::SeqCst);
+    node.answers(2).await;
+    assert!(!node.view.current().is_ok_and(shows_less));
+    node.view.stop().await;
 }

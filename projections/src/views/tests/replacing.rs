@@ -241,3 +241,29 @@ async fn a_swap_to_a_generation_that_is_damaged_lets_the_supervisor_give_it_up()
     assert!(matches!(ended, Err(ViewError::Closed { .. })), "{ended:?}");
     next.stop().await;
 }
+
+async fn is_stopped(view: &View<crate::search::Search>) -> bool {
+    let progress = view.status().await.progress;
+    progress.is_some_and(|built| built.stopped)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_built_with_a_loss_does_not_answer_because_the_other_is_not_open_yet() {
+    let bench = Bench::live().await;
+    *bench.faults.loses.lock().unwrap() = Some((2, Uuid::from_u128(12)));
+    bench.view.rebuild(BuildFrom::History, None).await.unwrap();
+    eventually("it is stopped", || is_stopped(&bench.view)).await;
+
+    *bench.faults.unopened.lock().unwrap() = Some(1);
+    let bench = bench.restart(1).await;
+    eventually("the other cannot be opened", || async {
+        let error = bench.view.status().await.error;
+        error.is_some_and(|error| error.contains("down"))
+    })
+    .await;
+    *bench.faults.unopened.lock().unwrap() = None;
+
+    eventually("it is stopped again", || is_stopped(&bench.view)).await;
+    assert_eq!(bench.view.status().await.generation, Some(1));
+    bench.shows_the_shop().await;
+}

@@ -175,6 +175,30 @@ fn a_crash_at_any_step_of_a_commit_followed_by_everything_again_changes_nothing(
 
 #[test]
 #[ignore = "needs Elasticsearch: COUNTERFOIL_TEST_ELASTICSEARCH_URL"]
+fn an_order_that_was_put_meanwhile_by_another_writer_is_taken_further() {
+    let place = Place::new();
+    let history = history();
+    let mut opened = place.open(&place.store(), 1).unwrap();
+    feed(opened.writer.as_mut(), &history[..2]);
+    commit(opened.writer.as_mut(), &up_to(2)).unwrap();
+
+    // A heal that comes late: nothing that this writer asks for tells of it.
+    let mut late = place.open(&place.store(), 1).unwrap();
+    assert_eq!(late.writer.positions().unwrap(), up_to(2));
+    let query = SearchQuery::default();
+    let page = place.runtime.block_on(late.reader.search(query)).unwrap();
+    for hit in &page.hits {
+        late.writer.put(&hit.document).unwrap();
+    }
+    late.writer.commit(&up_to(2)).unwrap();
+
+    feed(opened.writer.as_mut(), &history[2..]);
+    commit(opened.writer.as_mut(), &up_to(5)).unwrap();
+    assert_complete(&place, &opened);
+}
+
+#[test]
+#[ignore = "needs Elasticsearch: COUNTERFOIL_TEST_ELASTICSEARCH_URL"]
 fn the_alias_follows_the_catalog_that_is_saved() {
     let place = Place::new();
     let (store, names) = (place.store(), place.names());

@@ -148,8 +148,8 @@ impl Memory {
         self.change(document, puts);
     }
 
-    /// An order was written as new, and there it was: takes in what is stored, and tells whether
-    /// the order is to be written again over that.
+    /// An order was written, and something was there that kept it out: takes in what is stored, and
+    /// tells whether the order is to be written again over that.
     pub(super) fn stored_is_older(&mut self, order: OrderId, stored: Known) -> bool {
         let Some(pending) = self.pending.get_mut(&order) else {
             return false;
@@ -169,16 +169,6 @@ impl Memory {
         self.learn(order, Some(stored));
 
         false
-    }
-
-    /// Those of the orders that were written as new.
-    pub(super) fn assumed(&self, orders: Vec<OrderId>) -> Vec<OrderId> {
-        let assumed = |order: &OrderId| {
-            self.pending
-                .get(order)
-                .is_some_and(|pending| pending.puts == Puts::Assumed)
-        };
-        orders.into_iter().filter(assumed).collect()
     }
 
     /// The orders that are put over something nobody has looked at.

@@ -79,11 +79,11 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Writes all documents. One that was taken for new and is there, after a crash or because it
-    /// was put there as a whole, is looked at and written again if it is the newer one.
+    /// Writes all documents. One that is kept out by what is there is looked at, and written again if
+    /// it is the newer one: what was taken for new may be there after a crash, and what is known may
+    /// have been put there as a whole since, by a command that came late or from another node.
     pub(super) async fn write_documents(&self, memory: &mut Memory) -> Result<(), ViewError> {
-        let newer = self.write(memory.pending().values()).await?;
-        let there = memory.assumed(newer);
+        let there = self.write(memory.pending().values()).await?;
         let stored =
             mget::documents(self.client, &self.names.orders(self.generation), &there).await?;
         let mut again = Vec::new();
