@@ -22,7 +22,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use sagas::{Service, ShardId};
 use store::threads::Threads;
-use store::{Clock, Destination, Log};
+use store::{Clock, Destination, Lease, Log};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -113,6 +113,16 @@ pub(crate) struct Surroundings {
     pub clock: Clock,
 }
 
+/// The generation that a projector feeds, and who is told of that.
+pub(crate) struct Written<E> {
+    pub writer: Box<dyn ViewWriter<E>>,
+    pub waiting: Arc<Waiting>,
+    pub progress: Arc<Progress>,
+    pub alarm: Arc<Alarm>,
+    /// When it is over, another node may feed the generation, and this one writes nothing more.
+    pub tenure: Lease,
+}
+
 /// A running projector. Dropping it asks it to stop and does not wait.
 pub struct Projector {
     definition: ViewDefinition,
@@ -130,17 +140,21 @@ impl Projector {
     /// When the system gives no thread.
     pub(crate) fn start<P: Projection>(
         definition: ViewDefinition,
-        writer: Box<dyn ViewWriter<P::Entity>>,
+        written: Written<P::Entity>,
         surroundings: Surroundings,
-        waiting: Arc<Waiting>,
-        progress: Arc<Progress>,
-        alarm: Arc<Alarm>,
     ) -> std::io::Result<Self> {
         // Few requests ever stand in this queue: each caller waits for its answer.
         let (requests, inbox) = mpsc::unbounded_channel();
         let deliveries = surroundings.log.subscribe(Destination::Events).deliveries;
         let threads = Arc::clone(&surroundings.threads);
 
+        let Written {
+            writer,
+            waiting,
+            progress,
+            alarm,
+            tenure,
+        } = written;
         let worker = worker::Worker::<P>::new(worker::Parts {
             definition,
             writer,
@@ -148,6 +162,7 @@ impl Projector {
             waiting,
             progress,
             alarm,
+            tenure,
             deliveries,
             requests: inbox,
             metrics: ViewMetrics::new(definition.name),

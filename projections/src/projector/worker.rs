@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use sagas::mistakes::{Mistake, makes};
 use sagas::{ShardId, Timestamp};
-use store::{Delivery, Positions, spans};
+use store::{Delivery, Lease, Positions, spans};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -52,6 +52,7 @@ pub(super) struct Parts<P: Projection> {
     pub waiting: Arc<Waiting>,
     pub progress: Arc<Progress>,
     pub alarm: Arc<Alarm>,
+    pub tenure: Lease,
     pub deliveries: mpsc::Receiver<Delivery>,
     pub requests: mpsc::UnboundedReceiver<Request>,
     pub metrics: ViewMetrics,
@@ -165,7 +166,7 @@ impl<P: Projection> Worker<P> {
         }
 
         let view = self.parts.definition.name;
-        if self.told.as_ref() == Some(&failure) {
+        if self.told.as_ref() == Some(&failure) || !self.parts.tenure.is_held() {
             tracing::debug!(view, error = %failure, "the projector starts again");
         } else {
             tracing::warn!(view, error = %failure, "the projector starts again, until it goes on");

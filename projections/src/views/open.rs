@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagas::{Service, ShardId};
-use store::{Log, Positions, StoreError};
+use store::{Lease, Log, Positions, StoreError};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -15,6 +15,7 @@ use crate::generations::Opened;
 use crate::projection::Projection;
 use crate::projector::{
     Fed, Feeding, Followed, Lag, Progress, Projector, Snapshot, Surroundings, ViewDefinition,
+    Written,
 };
 use crate::token::ConsistencyToken;
 use crate::waiting::{Waiting, is_at_least};
@@ -32,8 +33,8 @@ pub struct OpenGeneration<P: Projection> {
 }
 
 impl<P: Projection> OpenGeneration<P> {
-    /// Starts feeding a generation from where it stands. Call it inside the runtime that drives the
-    /// log.
+    /// Starts feeding a generation from where it stands, as long as `tenure` lasts. Call it inside
+    /// the runtime that drives the log.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -42,6 +43,7 @@ impl<P: Projection> OpenGeneration<P> {
         alarm: Alarm,
         opened: Opened<P>,
         surroundings: Surroundings,
+        tenure: Lease,
     ) -> Result<Self, ViewError> {
         let alarm = Arc::new(alarm);
         let told = Arc::clone(&alarm);
@@ -52,7 +54,14 @@ impl<P: Projection> OpenGeneration<P> {
                 progress,
                 ..
             } = followed;
-            Projector::start::<P>(definition, writer, surroundings, waiting, progress, told)
+            let written = Written {
+                writer,
+                waiting,
+                progress,
+                alarm: told,
+                tenure,
+            };
+            Projector::start::<P>(definition, written, surroundings)
         })
     }
 

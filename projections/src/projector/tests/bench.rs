@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::{OrderId, OrderState};
-use store::{Message, Positions};
+use store::{Lease, Message, Positions};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -250,6 +250,13 @@ async fn open(
     };
     let (supervisor, _) = tokio::sync::mpsc::unbounded_channel();
     let alarm = Alarm::new(1, supervisor);
-    let view = OpenGeneration::feed(definition, alarm, opened, surroundings(log)).unwrap();
+    let view = OpenGeneration::feed(
+        definition,
+        alarm,
+        opened,
+        surroundings(log),
+        Lease::for_ever(),
+    )
+    .unwrap();
     (view, reader)
 }

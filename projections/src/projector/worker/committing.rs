@@ -1,6 +1,7 @@
 //! When the projector commits, and what follows from a commit.
 
 use std::time::Duration;
+
 use store::spans::{self, Span};
 use tokio::time::Instant;
 
@@ -29,6 +30,11 @@ impl<P: Projection> Worker<P> {
     pub(super) fn commit(&mut self) -> Result<(), ViewError> {
         if self.pending.is_empty() {
             return Ok(());
+        }
+
+        // What this node has taken in may be older by now than what the next one has.
+        if !self.parts.tenure.is_held() {
+            return Err(ViewError::fed_elsewhere(self.parts.definition.name));
         }
 
         let started = Instant::now();

@@ -41,8 +41,10 @@ impl<P: Projection> Worker<P> {
             }
             Request::Stop => {
                 self.stopping = true;
-                self.commit()?;
-                self.finish()?;
+                if self.parts.tenure.is_held() {
+                    self.commit()?;
+                    self.finish()?;
+                }
                 return Ok(true);
             }
         }

@@ -256,6 +256,7 @@ impl<P: Projection> Supervisor<P> {
             self.shared.alarm(number),
             opened,
             self.shared.surroundings.clone(),
+            self.lease.clone(),
         )?);
         self.shared.change(|stand| {
             stand.open.insert(number, generation);

@@ -351,3 +351,19 @@ async fn whoever_is_to_look_after_the_view_does_not_go_back_behind_what_it_follo
     assert!(!node.view.current().is_ok_and(shows_less));
     node.view.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_its_tenure_is_over_a_node_writes_nothing_more() {
+    let (store, shop) = (MemoryViews::new(VIEW.name, Arc::new(NoTrouble)), shop());
+    let node = OnNode::start(&store, &shop);
+    node.is_to_feed();
+    node.answers(1).await;
+    let generation = node.view.current().unwrap();
+    let entity = Uuid::from_u128(10);
+    let source = ShardId::of(domain::ORDERS, entity, 4);
+    assert_eq!(generation.heal(source, entity).await.unwrap(), 1);
+
+    node.grants.end();
+    assert!(generation.heal(source, entity).await.is_err());
+    node.view.stop().await;
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sagas::Timestamp;
+use store::Lease;
 
 use super::*;
 use crate::generations::Catalog;
@@ -212,7 +213,8 @@ async fn a_swap_to_a_generation_that_is_damaged_lets_the_supervisor_give_it_up()
     let shared = Arc::new(shared);
     let opened = shared.store.open(1, DEPLOYMENT).await.unwrap();
     let surroundings = shared.surroundings.clone();
-    let next = OpenGeneration::feed(shared.definition, shared.alarm(1), opened, surroundings);
+    let (alarm, tenure) = (shared.alarm(1), Lease::for_ever());
+    let next = OpenGeneration::feed(shared.definition, alarm, opened, surroundings, tenure);
     let next = Arc::new(next.unwrap());
 
     let building = Catalog::default().with_new(1, BuildFrom::History, Timestamp::default());
