@@ -134,7 +134,7 @@ impl<E: Entity> Entities<E> {
                 self.want(*id)
             }
             Command::Saga { id, .. } | Command::FollowSaga(id) => self.want_saga(*id),
-            Command::Parked { .. } | Command::Bulk { .. } => {}
+            Command::Parked { .. } | Command::Bulk { .. } | Command::Note(_) => {}
         }
     }
 

@@ -20,6 +20,7 @@ mod error;
 mod loading;
 pub mod metric_names;
 mod node;
+mod noting;
 pub mod operator;
 pub mod remote;
 mod request;
@@ -40,6 +41,7 @@ pub use error::CommandError;
 pub use node::{
     CannotRun, Embedded, Neighbour, Node, NodeBuilder, NodeConfig, NodeParts, ShardSnapshot,
 };
+pub use noting::{Note, NotedOutcome, Noting};
 pub use operator::{Operator, ParkedAction, SagaAction};
 pub use request::{RequestBinding, SagaAnswer};
 pub use requests::{Accepted, Doors, Follow, NotTakenIn, Requests};

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::entity::{Answered, Entity, Seen};
 use crate::error::CommandError;
+use crate::noting::{NotedOutcome, Noting};
 use crate::operator::{Operator, ParkedAction, SagaAction};
 use crate::remote::RemoteCaller;
 use crate::requests::{ANSWERS_WITHIN, ASKS_AGAIN_AFTER};
@@ -88,6 +89,8 @@ pub enum Command<E: Entity> {
         found: String,
         outcome: Option<String>,
     },
+    /// Keeps what an operator does to something that no shard owns, under the key of its request.
+    Note(Noting),
 }
 
 /// The answer to a question.
@@ -97,6 +100,8 @@ pub enum Answer<E: Entity> {
     Entity(Answered<E>),
     Saga(SagaAnswer),
     Done,
+    /// What a noted request has come to, if that is known.
+    Noted(Option<NotedOutcome>),
 }
 
 /// The answer to a command on a saga.

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
 use crate::loading::Source;
+use crate::noting::{NotedOutcome, Noting};
 use crate::operator::{Operator, SagaAction};
 use crate::remote::{Awaited, Place, QuestionFromAfar};
 use crate::request::{
@@ -237,6 +238,24 @@ impl<E: Entity> Requests<E> {
         let command = Command::Bulk { found, outcome };
         let mut sent = self.send(shard, command, Some(binding), None)?;
         self.answered(&mut sent).await.map(drop)
+    }
+
+    /// Keeps what an operator does to something that no shard owns. Gives what the request has come
+    /// to, if that is known.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn note(
+        &self,
+        binding: RequestBinding,
+        noting: Noting,
+    ) -> Result<Option<NotedOutcome>, CommandError> {
+        let shard = self.shard_of(binding.key.as_uuid());
+        let mut sent = self.send(shard, Command::Note(noting), Some(binding), None)?;
+        match self.answered(&mut sent).await? {
+            Answer::Noted(outcome) => Ok(outcome),
+            _ => Err(CommandError::Failed),
+        }
     }
 
     /// The request about many things with this key.

@@ -18,6 +18,7 @@ mod gathering;
 mod heard;
 mod inbox;
 mod messages;
+mod noted;
 mod open;
 mod operated;
 mod parked;
@@ -56,6 +57,7 @@ use early::EarlyQuestions;
 use followers::Waiting;
 use gathering::Gathered;
 use heard::Unheard;
+use noted::NotedActions;
 use open::Reloads;
 use parked::ParkedMessages;
 pub(crate) use tenure::Tenure;
@@ -150,6 +152,7 @@ pub(crate) struct Shard<E: Entity> {
     expected: InboxPositions,
     parked: ParkedMessages,
     bulk: BulkRequests,
+    noted: NotedActions,
     /// The keys of what operators have done about parked messages.
     bound: BoundKeys,
     /// How often a message's unit was refused since the process started.

@@ -22,10 +22,12 @@ mod quarantine_causes;
 mod quarantined_views;
 mod queries;
 mod reaching;
+mod recorded_views;
 pub(crate) mod republish;
 mod shown;
 mod start;
 mod stores;
+mod view_deeds;
 mod views_anywhere;
 
 use std::sync::Arc;

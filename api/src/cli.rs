@@ -15,8 +15,8 @@ use audit::{AuditConfig, Extent, Pace};
 use clap::{Args, Parser, Subcommand};
 use client::ClientError;
 use client::args::{
-    CustomersCommand, ExplainArgs, HealthArgs, ImportArgs, QuarantineCommand, SagasCommand,
-    ViewsCommand,
+    ActionsCommand, CustomersCommand, ExplainArgs, HealthArgs, ImportArgs, QuarantineCommand,
+    SagasCommand, ViewsCommand,
 };
 use tokio::sync::watch;
 
@@ -52,6 +52,8 @@ enum Command {
     Quarantine(QuarantineCommand),
     /// Show or rebuild the views
     Views(ViewsCommand),
+    /// List what operators have done, and why
+    Actions(ActionsCommand),
     /// Ask a running node whether it can take commands: exit code 0 when it can
     Health(HealthArgs),
     /// Tell the story of one order, customer or saga
@@ -122,6 +124,7 @@ pub fn run() -> ExitCode {
         Some(Command::Sagas(command)) => talk(client::sagas::run(&command)),
         Some(Command::Quarantine(command)) => talk(client::quarantine::run(&command)),
         Some(Command::Views(command)) => talk(client::views::run(&command)),
+        Some(Command::Actions(command)) => talk(client::actions::run(&command)),
         Some(Command::Health(args)) => talk(client::health::run(&args)),
         Some(Command::Explain(args)) => talk(client::explain::run(&args)),
         Some(Command::Verify(VerifyCommand {

@@ -35,7 +35,7 @@ pub use queries::{
     OrderHit, OrderQuery, OrderSort, OrdersFound, Page, Queries,
 };
 pub use view_operations::{
-    BuildFrom, BuildStage, QuarantinedEntity, RebuildBegun, ViewHealed, ViewOperations,
+    BuildFrom, BuildStage, QuarantinedEntity, RebuildBegun, VIEWS, ViewHealed, ViewOperations,
     ViewProgress, ViewReverted, ViewState, ViewStates, ViewStatus,
 };
 

@@ -1,16 +1,20 @@
 //! The arguments of the commands that talk to a running node, as `clap` structs for `main` to place
 //! under its subcommands.
 
+mod actions;
 mod customers;
 mod many;
+mod views;
 
 use std::fmt;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
+pub use actions::{ActionFilterArgs, ActionsAction, ActionsCommand};
 pub use customers::{CustomersAction, CustomersCommand};
 pub use many::{BulkArgs, ParkedFilterArgs, ParkedVerb, SagaFilterArgs, SagaVerb};
+pub use views::{RebuildFrom, ViewsAction, ViewsCommand};
 
 /// A token for whoever is in front of the node. There is no flag for it: everybody on a machine sees
 /// the arguments of its processes.
@@ -222,59 +226,6 @@ pub enum QuarantineAction {
     },
 }
 
-/// See how far the views are, build one anew, go back, or heal one entity
-#[derive(Debug, Clone, Args)]
-pub struct ViewsCommand {
-    #[command(subcommand)]
-    pub action: ViewsAction,
-    /// Print the node's answer as JSON
-    #[arg(long, global = true)]
-    pub json: bool,
-    #[command(flatten)]
-    pub node: NodeArgs,
-}
-
-/// What is done with views.
-#[derive(Debug, Clone, Subcommand)]
-pub enum ViewsAction {
-    /// State and lag of every view
-    Status,
-    /// Build a new generation of a view while the old one answers
-    Rebuild {
-        name: String,
-        /// What it is built from: all events, or the entities as they stand and the events since
-        #[arg(long, value_enum, default_value_t = RebuildFrom::History)]
-        from: RebuildFrom,
-        /// Show the progress until the new generation answers; fails when it does not
-        #[arg(long)]
-        wait: bool,
-    },
-    /// Go back to the generation that has answered before
-    Revert { name: String },
-    /// Put one customer or order as its history has it in the place of what the view shows
-    Heal { name: String, id: String },
-}
-
-/// What a view is built from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RebuildFrom {
-    /// All events
-    History,
-    /// The entities as they stand, and the events since
-    Entities,
-}
-
-impl RebuildFrom {
-    /// As the contract names it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            RebuildFrom::History => "history",
-            RebuildFrom::Entities => "entities",
-        }
-    }
-}
-
 /// Tell the way of one order, customer or saga: HTTP, messages, saga, views
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
@@ -306,6 +257,7 @@ mod tests {
         Sagas(SagasCommand),
         Quarantine(QuarantineCommand),
         Views(ViewsCommand),
+        Actions(ActionsCommand),
         Explain(ExplainArgs),
     }
 

@@ -193,16 +193,16 @@ impl Node {
             .await
     }
 
-    /// A command without a body, with parameters.
+    /// A command with parameters.
     pub async fn post_with(
         &self,
         path: &[&str],
         query: &[(&str, &str)],
+        body: &Value,
         key: &str,
     ) -> Result<Answer, ClientError> {
         let url = self.address_with(path, query)?;
-        self.send_body(Method::POST, url, &Value::Null, key, None)
-            .await
+        self.send_body(Method::POST, url, body, key, None).await
     }
 
     async fn send_body(

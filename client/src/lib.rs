@@ -16,6 +16,7 @@
     )
 )]
 
+pub mod actions;
 pub mod args;
 mod bulk;
 pub mod customers;

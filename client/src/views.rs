@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::args::{ViewsAction, ViewsCommand};
 use super::http::{Freshness, Node};
+use super::sagas::because;
 use super::table::{Table, cell};
 use super::{ClientError, output, pages};
 
@@ -21,10 +22,16 @@ pub async fn run(command: &ViewsCommand) -> Result<ExitCode, ClientError> {
 
     match &command.action {
         ViewsAction::Status => show(&node, json).await?,
-        ViewsAction::Rebuild { name, from, wait } => {
+        ViewsAction::Rebuild {
+            name,
+            from,
+            wait,
+            reason,
+        } => {
             let path = ["views", name, "rebuild"];
             let from = [("from", from.name())];
-            let begun = node.post_with(&path, &from, &key()).await?.body;
+            let why = because(reason);
+            let begun = node.post_with(&path, &from, &why, &key()).await?.body;
             if *wait {
                 return waiting::until_it_answers(&node, name, &begun, json).await;
             }
@@ -34,10 +41,10 @@ pub async fn run(command: &ViewsCommand) -> Result<ExitCode, ClientError> {
             let text = format!("generation {generation} of {name} is being built; {next}");
             done(&begun, &text, json)?;
         }
-        ViewsAction::Revert { name } => revert(&node, name, json).await?,
-        ViewsAction::Heal { name, id } => {
+        ViewsAction::Revert { name, reason } => revert(&node, name, reason, json).await?,
+        ViewsAction::Heal { name, id, reason } => {
             let path = ["views", name, "heal", id];
-            let healed = node.post_with(&path, &[], &key()).await?.body;
+            let healed = node.post(&path, &because(reason), &key(), None).await?.body;
             let version = cell(healed.get("version"));
             let text = format!("{id} is healed in {name}: it shows version {version}");
             done(&healed, &text, json)?;
@@ -52,9 +59,14 @@ async fn show(node: &Node, json: bool) -> Result<(), ClientError> {
     done(&status, &describe(&status), json)
 }
 
-async fn revert(node: &Node, name: &str, json: bool) -> Result<(), ClientError> {
+async fn revert(
+    node: &Node,
+    name: &str,
+    reason: &Option<String>,
+    json: bool,
+) -> Result<(), ClientError> {
     let path = ["views", name, "revert"];
-    let answer = node.post_with(&path, &[], &key()).await?;
+    let answer = node.post(&path, &because(reason), &key(), None).await?;
     let verb = if answer.status == StatusCode::OK {
         "answers again"
     } else {

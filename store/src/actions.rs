@@ -1,5 +1,9 @@
-//! What operators have done to sagas and parked messages: who, why, and what it was before. A row
-//! belongs to the unit that has the effect, so that there is none without the other.
+//! What operators have done: who, why, and what it was before. What is done to a saga or a parked
+//! message shares the unit that has the effect, so that there is none without the other.
+//!
+//! What is done to something that no unit changes, a view for example, is noted before it is done,
+//! under a name that says no more than that it was asked for, and again when it is. A row that still
+//! has the first name says that nobody knows whether it has happened.
 
 use ::sagas::{Fingerprint, RequestKey, ShardId, Timestamp};
 use sea_orm::sea_query::Condition;
@@ -11,14 +15,17 @@ use crate::row_changes::{Journaled, RowChange};
 use crate::tables::action;
 use crate::{ServiceDatabase, StoreError};
 
+/// How the name of an action ends of which no more is known than that it was asked for.
+pub const ASKED: &str = "-asked";
+
 /// Something that an operator has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorAction {
     /// What, by its name, for example `saga.retried`.
     pub action: String,
-    /// The saga or the parked message it was done to.
+    /// The saga or the parked message it was done to; of what has a name and no id, [`named`].
     pub subject: Uuid,
-    /// What the saga works on, or what the message addresses.
+    /// What the saga works on, or what the message addresses; the subject when it is about no entity.
     pub entity: Uuid,
     /// Who has done it.
     pub done_by: String,
@@ -33,12 +40,27 @@ pub struct OperatorAction {
 }
 
 impl OperatorAction {
+    /// Whether no more is known than that it was asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.action.ends_with(ASKED)
+    }
+
     /// Its row. `number` is another one for each action on a subject.
     #[must_use]
     pub fn insert(self, number: u64, shard: ShardId) -> RowChange {
-        let (request_key, fingerprint) = self.request.unzip();
-        let id = id_of(self.subject, number, request_key);
+        let id = id_of(self.subject, number, self.request.unzip().0);
+        self.row(id, shard).insert()
+    }
 
+    /// Its row under an id of its own, in the place of what was noted there before.
+    #[must_use]
+    pub fn note(self, id: Uuid, shard: ShardId) -> RowChange {
+        self.row(id, shard).replace()
+    }
+
+    fn row(self, id: Uuid, shard: ShardId) -> action::Model {
+        let (request_key, fingerprint) = self.request.unzip();
         action::Model {
             action_id: id,
             shard: i32::from(shard.number),
@@ -52,8 +74,24 @@ impl OperatorAction {
             request_key,
             request_fingerprint: fingerprint.map(|fingerprint| fingerprint.0),
         }
-        .insert()
     }
+}
+
+/// Takes back what was noted under this id: it is known not to have happened.
+#[must_use]
+pub fn withdraw(id: Uuid) -> RowChange {
+    action::Model::delete(id)
+}
+
+/// The subject of what is done to something that has a name and no id: another one for each name of
+/// a kind of things.
+#[must_use]
+pub fn named(kind: &str, name: &str) -> Uuid {
+    let mut digest = Sha256::new();
+    digest.update(kind.as_bytes());
+    digest.update([0]);
+    digest.update(name.as_bytes());
+    uuid_of(digest)
 }
 
 /// One that changes nothing, and only binds its key, has the number of the one before it.
@@ -63,7 +101,10 @@ fn id_of(subject: Uuid, number: u64, request_key: Option<Uuid>) -> Uuid {
     digest.update(subject.as_bytes());
     digest.update(number.to_be_bytes());
     digest.update(request_key.unwrap_or_default().as_bytes());
+    uuid_of(digest)
+}
 
+fn uuid_of(digest: Sha256) -> Uuid {
     let mut bytes = [0; 16];
     for (target, source) in bytes.iter_mut().zip(digest.finalize()) {
         *target = source;
@@ -85,6 +126,8 @@ pub struct StoredAction {
 pub struct ActionFilter {
     /// Of this saga or parked message, or concerning this entity.
     pub about: Option<Uuid>,
+    /// Only those done to this subject.
+    pub subject: Option<Uuid>,
     /// Only those before this one, in the order of the list.
     pub before: Option<(Timestamp, Uuid)>,
 }
@@ -107,6 +150,9 @@ pub async fn list(
                 .add(Column::SubjectId.eq(about))
                 .add(Column::EntityId.eq(about)),
         );
+    }
+    if let Some(subject) = filter.subject {
+        query = query.filter(Column::SubjectId.eq(subject));
     }
     if let Some((time, id)) = filter.before {
         let earlier = Column::Time.eq(time.micros()).and(Column::ActionId.lt(id));
@@ -137,6 +183,23 @@ pub async fn of_request(
         .await
         .map_err(|e| database.failed(e))?;
     Ok(row.map(from_row))
+}
+
+/// All that was noted of the request with this key, in any order: each time it was asked has a row
+/// of its own until it is known what has become of it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn noted_of_request(
+    database: &ServiceDatabase,
+    key: RequestKey,
+) -> Result<Vec<StoredAction>, StoreError> {
+    let rows = action::Entity::find()
+        .filter(action::Column::RequestKey.eq(key.as_uuid()))
+        .all(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+    Ok(rows.into_iter().map(from_row).collect())
 }
 
 fn from_row(row: action::Model) -> StoredAction {

@@ -36,6 +36,7 @@ mod import;
 mod kills;
 mod layout;
 mod metrics;
+mod operated_views;
 mod operations;
 mod panics;
 mod quarantine;

@@ -45,9 +45,11 @@ impl<E: Entity> Entities<E> {
                 Some(entity) => self.joined(entity, None, false, turn).await,
                 None => Ok(Step::refusing(CommandError::not_found(E::KIND), id)),
             },
-            Command::Parked { .. } | Command::Bulk { .. } => Err(StepError::Impossible(
-                "what operators do to messages is no entity's business".to_owned(),
-            )),
+            Command::Parked { .. } | Command::Bulk { .. } | Command::Note(_) => {
+                Err(StepError::Impossible(
+                    "what operators do to other things is no entity's business".to_owned(),
+                ))
+            }
         }
     }
 

@@ -203,7 +203,7 @@ impl<E: Entity> Entities<E> {
             Command::Saga { id, .. } | Command::FollowSaga(id) => {
                 self.drop_actors_of_saga(*id);
             }
-            Command::Parked { .. } | Command::Bulk { .. } => {}
+            Command::Parked { .. } | Command::Bulk { .. } | Command::Note(_) => {}
         }
     }
 

@@ -4,6 +4,7 @@ mod agency;
 mod ambiguous;
 mod moving;
 mod nested;
+mod noted;
 mod remote;
 mod replayed;
 

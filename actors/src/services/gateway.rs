@@ -9,6 +9,7 @@ use super::orders::OrderCommand;
 use crate::entity::Answered;
 use crate::error::CommandError;
 use crate::node::{CannotRun, Node, NodeConfig, NodeParts};
+use crate::noting::{NotedOutcome, Noting};
 use crate::operator::{Operator, ParkedAction, SagaAction};
 use crate::request::{RequestBinding, SagaAnswer};
 use crate::requests::{Accepted, Doors, Follow, Requests};
@@ -171,6 +172,19 @@ impl Gateway {
         outcome: Option<String>,
     ) -> Result<(), CommandError> {
         self.orders.keep_bulk(binding, found, outcome).await
+    }
+
+    /// Keeps what an operator does to something that no shard owns, a view for example, in the
+    /// database of the orders. Gives what the request has come to, if that is known.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn note(
+        &self,
+        binding: RequestBinding,
+        noting: Noting,
+    ) -> Result<Option<NotedOutcome>, CommandError> {
+        self.orders.note(binding, noting).await
     }
 
     /// The request about many things with this key.

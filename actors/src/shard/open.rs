@@ -16,6 +16,7 @@ use super::bound::BoundKeys;
 use super::bulk::BulkRequests;
 use super::catching_up::CatchUp;
 use super::early::EarlyQuestions;
+use super::noted::NotedActions;
 use super::parked::ParkedMessages;
 use super::timers::{MANY, Timers};
 use super::{Instruments, Parts, Shard};
@@ -78,6 +79,7 @@ impl<E: Entity> Shard<E> {
             early: EarlyQuestions::default(),
             has_claimed: false,
             bulk: BulkRequests::default(),
+            noted: NotedActions::default(),
             bound: BoundKeys::default(),
             broken: None,
             is_over: false,
@@ -189,6 +191,7 @@ impl<E: Entity> Shard<E> {
         }
         self.parked = ParkedMessages::default();
         self.bulk = BulkRequests::default();
+        self.noted = NotedActions::default();
         self.bound = BoundKeys::default();
         self.timers.clear();
         self.refusals.clear();
@@ -250,6 +253,7 @@ impl<E: Entity> Shard<E> {
             false => state.parked,
         };
         self.bulk = BulkRequests::default();
+        self.noted = NotedActions::default();
         self.bound = BoundKeys::default();
         self.parked = ParkedMessages::new(heads, state.last_parked_place, self.now);
         self.timers.clear();

@@ -23,6 +23,7 @@ impl<E: Entity> Shard<E> {
         match &request.question.command {
             Command::Parked { .. } => return self.operate_parked(request).await,
             Command::Bulk { .. } => return self.keep_bulk(request).await,
+            Command::Note(_) => return self.note(request).await,
             Command::Create { command, .. } | Command::Entity { command, .. }
                 if !self.has_room_for(command) =>
             {

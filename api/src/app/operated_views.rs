@@ -1,23 +1,27 @@
-//! What operators do with views.
+//! The views of this node: how they are, and what is done with them here.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actors::RequestBinding;
 use domain::Service;
+use futures_util::future::LocalBoxFuture;
 use projections::generations::{self, Binding};
 use projections::views::{self, AnyView};
 use projections::{QuarantinedEntity as InQuarantine, ViewError, Views};
 use uuid::Uuid;
 
 use super::shown::absent;
+use super::view_deeds::{Before, Deed, Done, NotTakenIn, ViewDeeds};
 use crate::ports::{
-    BuildFrom, BuildStage, QuarantinedEntity, ReadError, ReadFuture, RebuildBegun, ViewHealed,
-    ViewOperations, ViewProgress, ViewReverted, ViewState, ViewStates, ViewStatus,
+    BuildFrom, BuildStage, QuarantinedEntity, ReadError, ReadFuture, ViewProgress, ViewState,
+    ViewStates, ViewStatus,
 };
 
 /// How long a caller waits for the way back; most often it takes milliseconds.
 const REVERT_WAIT: Duration = Duration::from_secs(5);
+/// How long is looked at most how a view is before something is done with it.
+const LOOKS_WITHIN: Duration = Duration::from_secs(1);
 /// Shows at most this many entities in quarantine.
 const QUARANTINED: usize = 100;
 
@@ -123,73 +127,84 @@ fn shown_quarantined(entity: InQuarantine) -> QuarantinedEntity {
     }
 }
 
+fn not_taken_in(entity: InQuarantine) -> NotTakenIn {
+    NotTakenIn {
+        service: Service::name(entity.source.service),
+        version: entity.version,
+        cause: entity.cause,
+    }
+}
+
 impl ViewStates for OperatedViews {
     fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>> {
         Box::pin(async move { Ok(self.views.status().await.into_iter().map(shown).collect()) })
     }
 }
 
-impl ViewOperations for OperatedViews {
-    fn rebuild<'a>(
-        &'a self,
-        name: &'a str,
-        from: BuildFrom,
+impl OperatedViews {
+    async fn rebuild(
+        &self,
+        view: &str,
+        from: generations::BuildFrom,
         by: Option<RequestBinding>,
-    ) -> ReadFuture<'a, RebuildBegun> {
+    ) -> Result<Done, ReadError> {
+        let begun = self.named(view)?.rebuild(from, by.map(binding)).await;
+        let generation = begun.map_err(operation_error)?;
+        Ok(Done::generation(generation, false))
+    }
+
+    async fn revert(&self, view: &str, by: Option<RequestBinding>) -> Result<Done, ReadError> {
+        let view = self.named(view)?;
+        let reverted = view.revert(REVERT_WAIT, by.map(binding)).await;
+        let reverted = reverted.map_err(operation_error)?;
+        Ok(Done::generation(reverted.generation, reverted.done))
+    }
+
+    async fn heal(&self, view: &str, entity: Uuid) -> Result<Done, ReadError> {
+        let healed = self.named(view)?.heal(entity).await;
+        let version = healed.map_err(operation_error)?;
+        Ok(Done {
+            number: version.ok_or(ReadError::NotFound("customer or order in the view"))?,
+            answers: true,
+        })
+    }
+}
+
+impl ViewDeeds for OperatedViews {
+    fn carry_out<'a>(
+        &'a self,
+        view: &'a str,
+        deed: Deed,
+        by: Option<RequestBinding>,
+    ) -> ReadFuture<'a, Done> {
+        use generations::BuildFrom;
         Box::pin(async move {
-            let view = self.named(name)?;
-
-            let built_from = match from {
-                BuildFrom::History => generations::BuildFrom::History,
-                BuildFrom::Entities => generations::BuildFrom::Entities,
-            };
-
-            let generation = view
-                .rebuild(built_from, by.map(binding))
-                .await
-                .map_err(operation_error)?;
-
-            Ok(RebuildBegun {
-                name: name.to_owned(),
-                generation,
-                from,
-            })
+            match deed {
+                Deed::RebuildFromHistory => self.rebuild(view, BuildFrom::History, by).await,
+                Deed::RebuildFromEntities => self.rebuild(view, BuildFrom::Entities, by).await,
+                Deed::Revert => self.revert(view, by).await,
+                Deed::Heal(entity) => self.heal(view, entity).await,
+            }
         })
     }
 
-    fn revert<'a>(
-        &'a self,
-        name: &'a str,
-        by: Option<RequestBinding>,
-    ) -> ReadFuture<'a, ViewReverted> {
+    fn before<'a>(&'a self, view: &'a str, deed: Deed) -> LocalBoxFuture<'a, Option<Before>> {
         Box::pin(async move {
-            let reverted = self
-                .named(name)?
-                .revert(REVERT_WAIT, by.map(binding))
+            let view = self.views.named(view)?;
+            if let Deed::Heal(id) = deed {
+                let all = view.quarantined().into_iter();
+                let mut quarantined = all.filter(|entity| entity.entity == id).map(not_taken_in);
+                let quarantined = quarantined.next();
+                return Some(Before::Entity { quarantined });
+            }
+
+            // It reads the log for the lag; nobody waits long for what is only told.
+            let status = tokio::time::timeout(LOOKS_WITHIN, view.status())
                 .await
-                .map_err(operation_error)?;
-
-            Ok(ViewReverted {
-                name: name.to_owned(),
-                generation: reverted.generation,
-                done: reverted.done,
-            })
-        })
-    }
-
-    fn heal<'a>(&'a self, name: &'a str, entity: Uuid) -> ReadFuture<'a, ViewHealed> {
-        Box::pin(async move {
-            let healed = self
-                .named(name)?
-                .heal(entity)
-                .await
-                .map_err(operation_error)?;
-            let version = healed.ok_or(ReadError::NotFound("customer or order in the view"))?;
-
-            Ok(ViewHealed {
-                name: name.to_owned(),
-                entity_id: entity,
-                version,
+                .ok()?;
+            Some(Before::Generation {
+                generation: status.generation,
+                kept: status.kept,
             })
         })
     }

@@ -9,7 +9,7 @@ use projections::views::View;
 use projections::{Projection, StoredRows, ViewStores, Views};
 
 use crate::config::{Config, DocumentsBackend, Role, SearchBackend};
-use crate::ports::ReadError;
+use crate::ports::{ReadError, VIEWS};
 
 /// The views of the shop, as far as this node shows them.
 #[derive(Clone)]
@@ -62,8 +62,7 @@ fn shown<'a, P: Projection>(
 
 /// Why there is no view of this name here.
 pub(super) fn absent(name: &str) -> ReadError {
-    let known = [documents::VIEW, search::VIEW];
-    match known.into_iter().find(|known| *known == name) {
+    match VIEWS.into_iter().find(|known| *known == name) {
         Some(view) => ReadError::NotShown { view },
         None => ReadError::NotFound(UNKNOWN),
     }
@@ -81,7 +80,7 @@ mod tests {
         let ReadError::NotFound(told) = absent("orders") else {
             panic!("it is known");
         };
-        for view in [documents::VIEW, search::VIEW] {
+        for view in VIEWS {
             assert!(told.contains(view), "{told}");
         }
     }

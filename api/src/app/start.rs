@@ -33,13 +33,15 @@ use super::operated_views::OperatedViews;
 use super::operations::Operations;
 use super::quarantine_causes::Needed;
 use super::queries::ViewQueries;
+use super::recorded_views::RecordedViews;
 use super::shown::ShownViews;
 use super::stores::view_stores;
+use super::view_deeds::ViewDeeds;
 use super::{Running, auditing, company, databases, folder};
 use crate::config::{Config, Role};
 use crate::files;
 use crate::http::{self, Api};
-use crate::ports::{CommandPorts, Ports, ReadPorts, ViewOperations};
+use crate::ports::{CommandPorts, Ports, ReadPorts};
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, Telemetry, Traces};
 
@@ -244,11 +246,12 @@ pub(super) async fn start(
         log,
         needed,
     );
-    let operated: Arc<dyn ViewOperations> = match company {
+    let deeds: Arc<dyn ViewDeeds> = match company {
         Some(company) => company.views,
         None => Arc::new(OperatedViews::new(Arc::clone(&views))),
     };
-    let shown = (shown, operated);
+    let operated = RecordedViews::new(deeds, Arc::new(gateway.clone()));
+    let shown = (shown, Arc::new(operated));
     let ports = ports(&config, (gateway, shown), operations, &views, &databases);
 
     let telemetry = Telemetry {
@@ -368,7 +371,7 @@ fn node_config(config: &Config) -> NodeConfig {
 
 fn ports(
     config: &Config,
-    (gateway, (shown, operated)): (Gateway, (ShownViews, Arc<dyn ViewOperations>)),
+    (gateway, (shown, operated)): (Gateway, (ShownViews, Arc<RecordedViews>)),
     operations: Operations,
     views: &Arc<Views>,
     databases: &[ServiceDatabase],

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actors::RequestBinding;
+use futures_util::future::LocalBoxFuture;
 use projections::{documents, search};
 use serde::{Deserialize, Serialize};
 use store::Lease;
@@ -18,10 +19,9 @@ use uuid::Uuid;
 
 use super::announcing::Note;
 use super::operated_views::OperatedViews;
+use super::view_deeds::{Before, Deed, Done, ViewDeeds};
 use crate::config::{Config, DocumentsBackend, SearchBackend};
-use crate::ports::{
-    BuildFrom, ReadError, ReadFuture, RebuildBegun, ViewHealed, ViewOperations, ViewReverted,
-};
+use crate::ports::{ReadError, ReadFuture};
 
 /// How long the node that feeds the view may take. What goes through it is begun there, not done.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(6);
@@ -41,15 +41,6 @@ struct Wish {
     view: String,
     deed: Deed,
     by: Option<RequestBinding>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Deed {
-    RebuildFromHistory,
-    RebuildFromEntities,
-    Revert,
-    Heal(Uuid),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +102,7 @@ impl ViewsAnywhere {
                 Ok(Word::Asks { id, from, wish }) => {
                     let this = Arc::clone(&self);
                     actix_rt::spawn(async move {
-                        let outcome = this.carry_out(wish).await;
+                        let outcome = this.carry_out_wish(wish).await;
                         this.tell(&from, &Word::Answers { id, outcome });
                     });
                 }
@@ -127,31 +118,11 @@ impl ViewsAnywhere {
         }
     }
 
-    async fn carry_out(&self, Wish { view, deed, by }: Wish) -> Outcome {
-        let generation = |number: u32, answers| Outcome::Done {
-            number: u64::from(number),
-            answers,
-        };
-        let rebuild = async |from| {
-            let begun = self.here.rebuild(&view, from, by).await?;
-            Ok(generation(begun.generation, false))
-        };
-        let done = match deed {
-            Deed::RebuildFromHistory => rebuild(BuildFrom::History).await,
-            Deed::RebuildFromEntities => rebuild(BuildFrom::Entities).await,
-            Deed::Revert => {
-                let reverted = self.here.revert(&view, by).await;
-                reverted.map(|reverted| generation(reverted.generation, reverted.done))
-            }
-            Deed::Heal(entity) => {
-                let healed = self.here.heal(&view, entity).await;
-                healed.map(|healed| Outcome::Done {
-                    number: healed.version,
-                    answers: true,
-                })
-            }
-        };
-        done.unwrap_or_else(Outcome::of)
+    async fn carry_out_wish(&self, Wish { view, deed, by }: Wish) -> Outcome {
+        match self.here.carry_out(&view, deed, by).await {
+            Ok(Done { number, answers }) => Outcome::Done { number, answers },
+            Err(error) => Outcome::of(error),
+        }
     }
 
     /// Whether another node is to be asked about this view.
@@ -160,7 +131,7 @@ impl ViewsAnywhere {
     }
 
     /// Asks the node that feeds the views.
-    async fn ask(&self, wish: Wish) -> Result<(u64, bool), ReadError> {
+    async fn ask(&self, wish: Wish) -> Result<Done, ReadError> {
         let view = wish.view.clone();
         let unavailable = || ReadError::Unavailable { view: view.clone() };
         let feeding = self.feeding().ok_or_else(unavailable)?;
@@ -215,10 +186,10 @@ impl Outcome {
     }
 
     /// The same at the node that has asked about this view.
-    fn told_of(self, view: &str) -> Result<(u64, bool), ReadError> {
+    fn told_of(self, view: &str) -> Result<Done, ReadError> {
         let view = view.to_owned();
         match self {
-            Outcome::Done { number, answers } => Ok((number, answers)),
+            Outcome::Done { number, answers } => Ok(Done { number, answers }),
             // That there is such a view, this node knows.
             Outcome::NotFound => Err(ReadError::NotFound("customer or order in the view")),
             Outcome::Conflict(what) => Err(ReadError::Conflict(what)),
@@ -230,73 +201,22 @@ impl Outcome {
     }
 }
 
-fn generation(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-impl ViewOperations for ViewsAnywhere {
-    fn rebuild<'a>(
+impl ViewDeeds for ViewsAnywhere {
+    fn carry_out<'a>(
         &'a self,
-        name: &'a str,
-        from: BuildFrom,
+        view: &'a str,
+        deed: Deed,
         by: Option<RequestBinding>,
-    ) -> ReadFuture<'a, RebuildBegun> {
-        if !self.is_fed_elsewhere(name) {
-            return self.here.rebuild(name, from, by);
+    ) -> ReadFuture<'a, Done> {
+        if !self.is_fed_elsewhere(view) {
+            return self.here.carry_out(view, deed, by);
         }
-        let deed = match from {
-            BuildFrom::History => Deed::RebuildFromHistory,
-            BuildFrom::Entities => Deed::RebuildFromEntities,
-        };
-        let view = name.to_owned();
-        Box::pin(async move {
-            let (number, _) = self.ask(Wish { view, deed, by }).await?;
-            Ok(RebuildBegun {
-                name: name.to_owned(),
-                generation: generation(number),
-                from,
-            })
-        })
+        let view = view.to_owned();
+        Box::pin(async move { self.ask(Wish { view, deed, by }).await })
     }
 
-    fn revert<'a>(
-        &'a self,
-        name: &'a str,
-        by: Option<RequestBinding>,
-    ) -> ReadFuture<'a, ViewReverted> {
-        if !self.is_fed_elsewhere(name) {
-            return self.here.revert(name, by);
-        }
-        let (view, deed) = (name.to_owned(), Deed::Revert);
-        Box::pin(async move {
-            let (number, done) = self.ask(Wish { view, deed, by }).await?;
-            Ok(ViewReverted {
-                name: name.to_owned(),
-                generation: generation(number),
-                done,
-            })
-        })
-    }
-
-    fn heal<'a>(&'a self, name: &'a str, entity: Uuid) -> ReadFuture<'a, ViewHealed> {
-        if !self.is_fed_elsewhere(name) {
-            return self.here.heal(name, entity);
-        }
-        let (view, deed) = (name.to_owned(), Deed::Heal(entity));
-        Box::pin(async move {
-            let (version, _) = self
-                .ask(Wish {
-                    view,
-                    deed,
-                    by: None,
-                })
-                .await?;
-            Ok(ViewHealed {
-                name: name.to_owned(),
-                entity_id: entity,
-                version,
-            })
-        })
+    fn before<'a>(&'a self, view: &'a str, deed: Deed) -> LocalBoxFuture<'a, Option<Before>> {
+        self.here.before(view, deed)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What operators have done to sagas and parked messages: who, and why.
+//! What operators have done to sagas, parked messages and views: who, and why.
 
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -9,7 +9,7 @@ use super::params::Params;
 use super::problem::refuse_other_methods;
 use super::schema::params::{ActionParams, PageParams};
 use super::{Api, reads};
-use crate::ports::{ActionQuery, Listed, OperatorAction};
+use crate::ports::{ActionQuery, Listed, OperatorAction, VIEWS};
 
 pub fn routes(config: &mut ServiceConfig) {
     config.service(
@@ -35,9 +35,10 @@ pub struct ActionList {
 )]
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
-        let mut params = Params::of(&request, &["about", "limit", "cursor"]);
+        let mut params = Params::of(&request, &["about", "view", "limit", "cursor"]);
         let query = ActionQuery {
             about: params.uuid("about"),
+            view: params.named("view", &VIEWS, |view| view),
             page: params.page(),
         };
         let seal = params.seal();

@@ -48,7 +48,7 @@ use super::{
     // utoipa does not find types that only parameters or the rules refer to.
     components(schemas(
         problem::Body, schema::OrderSort, schema::OrderState, schema::SagaState,
-        schema::SagaType, schema::Time,
+        schema::SagaType, schema::Time, schema::ViewName,
     )),
     paths(
         customers::create, customers::list, customers::count, customers::show, customers::orders,

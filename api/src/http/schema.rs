@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 pub use crate::ports::schema::{
     OrderSort, OrderState, ParkedAction, RejectionReason, SagaAction, SagaState, SagaType, Service,
-    Time,
+    Time, ViewName,
 };
 
 /// An amount of the deployment's one currency.

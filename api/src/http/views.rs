@@ -7,6 +7,7 @@ mod tests;
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use super::meter::{Meter, Meters};
 use super::params::{self, Params};
 use super::problem::refuse_other_methods;
 use super::schema::params::{KeyHeader, RebuildParams};
-use super::{Api, Problem, reads};
+use super::{Api, Problem, reads, schema};
 use crate::ports::{BuildFrom, RebuildBegun, ViewHealed, ViewReverted, ViewStatus};
 
 pub fn routes(config: &mut ServiceConfig) {
@@ -70,6 +71,7 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 #[utoipa::path(
     post, path = "/views/{name}/rebuild", operation_id = "rebuildView", tag = "operations",
     params(("name" = String, Path), RebuildParams, KeyHeader),
+    request_body(content = Option<schema::OperatorReason>),
     responses(
         (status = 202, body = RebuildBegun),
         (status = 409, description = "A rebuild is under way"),
@@ -82,6 +84,7 @@ pub async fn rebuild(request: HttpRequest, api: Data<Api>, payload: Payload) -> 
 struct Rebuild {
     view: String,
     from: BuildFrom,
+    reason: Option<String>,
 }
 
 impl Command for Rebuild {
@@ -95,7 +98,7 @@ impl Command for Rebuild {
     }
 
     fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
-        body.none()?;
+        let reason = commands::reason(body)?;
 
         let mut params = Params::of(asked.request, Self::PARAMS);
         let from = params
@@ -104,16 +107,22 @@ impl Command for Rebuild {
         params.finish()?;
 
         let view = asked.name().to_owned();
-        Ok(Rebuild { view, from })
+        Ok(Rebuild { view, from, reason })
     }
 
     fn value(&self) -> impl Serialize {
-        self.from
+        // Views keep what their keys are bound to, those of before there were reasons, too.
+        match &self.reason {
+            None => json!(self.from),
+            Some(reason) => json!([self.from, reason]),
+        }
     }
 
-    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<RebuildBegun, Problem> {
-        let Rebuild { view, from } = self;
-        Ok(doors.views().rebuild(&view, from, by.binding).await?)
+    async fn carry_out(self, doors: &Doors, caller: Caller) -> Result<RebuildBegun, Problem> {
+        let Rebuild { view, from, reason } = self;
+        let by = caller.as_operator(reason);
+        let views = doors.views();
+        Ok(views.rebuild(&view, from, by, caller.binding).await?)
     }
 
     async fn answer(begun: RebuildBegun, _: &Asked<'_>) -> HttpResponse {
@@ -127,6 +136,7 @@ impl Command for Rebuild {
 #[utoipa::path(
     post, path = "/views/{name}/revert", operation_id = "revertView", tag = "operations",
     params(("name" = String, Path), KeyHeader),
+    request_body(content = Option<schema::OperatorReason>),
     responses(
         (status = 200, description = "It answers", body = ViewReverted),
         (status = 202, description = "It answers as soon as it has what the present one has",
@@ -138,7 +148,10 @@ pub async fn revert(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
     commands::run::<Revert>(request, api, payload).await
 }
 
-struct Revert(String);
+struct Revert {
+    view: String,
+    reason: Option<String>,
+}
 
 impl Command for Revert {
     const TAKES: Takes = Takes::AtMostAnObject;
@@ -150,14 +163,19 @@ impl Command for Revert {
     }
 
     fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
-        body.none()?;
-        Ok(Revert(asked.name().to_owned()))
+        let reason = commands::reason(body)?;
+        let view = asked.name().to_owned();
+        Ok(Revert { view, reason })
     }
 
-    fn value(&self) -> impl Serialize {}
+    fn value(&self) -> impl Serialize {
+        &self.reason
+    }
 
-    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<ViewReverted, Problem> {
-        Ok(doors.views().revert(&self.0, by.binding).await?)
+    async fn carry_out(self, doors: &Doors, caller: Caller) -> Result<ViewReverted, Problem> {
+        let by = caller.as_operator(self.reason);
+        let views = doors.views();
+        Ok(views.revert(&self.view, by, caller.binding).await?)
     }
 
     async fn answer(reverted: ViewReverted, _: &Asked<'_>) -> HttpResponse {
@@ -181,6 +199,7 @@ impl Command for Revert {
         ("id" = Uuid, Path, description = "The customer or order"),
         KeyHeader,
     ),
+    request_body(content = Option<schema::OperatorReason>),
     responses(
         (status = 200, body = ViewHealed),
         (status = 404, description = "There is no such view, or the view has no such entity"),
@@ -194,6 +213,7 @@ pub async fn heal(request: HttpRequest, api: Data<Api>, payload: Payload) -> Htt
 struct Heal {
     view: String,
     entity: Uuid,
+    reason: Option<String>,
 }
 
 impl Command for Heal {
@@ -206,18 +226,27 @@ impl Command for Heal {
     }
 
     fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
-        body.none()?;
+        let reason = commands::reason(body)?;
         Ok(Heal {
             view: asked.name().to_owned(),
             entity: asked.id()?,
+            reason,
         })
     }
 
-    fn value(&self) -> impl Serialize {}
+    fn value(&self) -> impl Serialize {
+        &self.reason
+    }
 
-    async fn carry_out(self, doors: &Doors, _: Caller) -> Result<ViewHealed, Problem> {
-        let Heal { view, entity } = self;
-        Ok(doors.views().heal(&view, entity).await?)
+    async fn carry_out(self, doors: &Doors, caller: Caller) -> Result<ViewHealed, Problem> {
+        let Heal {
+            view,
+            entity,
+            reason,
+        } = self;
+        let by = caller.as_operator(reason);
+        let views = doors.views();
+        Ok(views.heal(&view, entity, by, caller.binding).await?)
     }
 
     async fn answer(healed: ViewHealed, _: &Asked<'_>) -> HttpResponse {

@@ -35,6 +35,8 @@ names_of! {
     SagaAction = actors::SagaAction::ALL.map(actors::SagaAction::name);
     /// What operators do to many parked messages.
     ParkedAction = ["replay", "discard"];
+    /// The views.
+    ViewName = super::VIEWS;
     /// The services.
     Service = domain::SERVICES.map(domain::Service::name);
     /// What an attempt of a saga's step has come to.

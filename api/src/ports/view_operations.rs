@@ -1,12 +1,16 @@
 //! Views as operators see them: their states, and what operators can do with them.
 
-use actors::RequestBinding;
+use actors::{Operator, RequestBinding};
 use domain::Timestamp;
+use projections::{documents, search};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{ReadFuture, schema};
+
+/// The names of all views.
+pub const VIEWS: [&str; 2] = [documents::VIEW, search::VIEW];
 
 /// What a view is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -154,23 +158,31 @@ pub trait ViewStates: Send + Sync {
     fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>>;
 }
 
-/// What operators do with views.
+/// What operators do with views. Each is kept with who has done it and why, and done once for a key.
 pub trait ViewOperations: Send + Sync {
-    /// Begins a new generation. A key that has begun one before gets that one again.
+    /// Begins a new generation.
     fn rebuild<'a>(
         &'a self,
         name: &'a str,
         from: BuildFrom,
-        by: Option<RequestBinding>,
+        by: Operator,
+        binding: Option<RequestBinding>,
     ) -> ReadFuture<'a, RebuildBegun>;
 
-    /// Goes back to the generation that has answered before; once for a key.
+    /// Goes back to the generation that has answered before.
     fn revert<'a>(
         &'a self,
         name: &'a str,
-        by: Option<RequestBinding>,
+        by: Operator,
+        binding: Option<RequestBinding>,
     ) -> ReadFuture<'a, ViewReverted>;
 
     /// Replaces what the view shows of one entity by what its history says.
-    fn heal<'a>(&'a self, name: &'a str, entity: Uuid) -> ReadFuture<'a, ViewHealed>;
+    fn heal<'a>(
+        &'a self,
+        name: &'a str,
+        entity: Uuid,
+        by: Operator,
+        binding: Option<RequestBinding>,
+    ) -> ReadFuture<'a, ViewHealed>;
 }

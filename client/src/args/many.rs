@@ -128,7 +128,9 @@ impl ParkedFilterArgs {
     }
 }
 
-fn given<'a>(all: [(&'static str, &'a Option<String>); 5]) -> Vec<(&'static str, &'a str)> {
+pub(super) fn given<'a, const N: usize>(
+    all: [(&'static str, &'a Option<String>); N],
+) -> Vec<(&'static str, &'a str)> {
     let given = all.into_iter();
     given
         .filter_map(|(name, value)| Some((name, value.as_deref()?)))

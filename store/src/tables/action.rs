@@ -1,5 +1,6 @@
 //! `operator_actions`: what operators have done, in the unit of what they did. Rows are never
-//! changed, and never pruned: they belong to the history.
+//! changed, and never pruned: they belong to the history. What no unit does has its row before it is
+//! done, which becomes another one when it is known what has come of it.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,14 +9,15 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "operator_actions")]
 pub struct Model {
-    /// Follows from what was done.
+    /// Follows from what was done; made up for what is noted before it is done.
     #[sea_orm(primary_key, auto_increment = false)]
     pub action_id: Uuid,
     /// The shard in which it was done, by its number.
     pub shard: i32,
     /// What was done, by its name.
     pub action: String,
-    /// The saga or the parked message it was done to.
+    /// The saga or the parked message it was done to, or an id that follows from the name of what
+    /// has none.
     pub subject_id: Uuid,
     /// The entity that is concerned: what the saga works on, or what the message addresses.
     pub entity_id: Uuid,

@@ -1,29 +1,41 @@
 //! What operators have done, read from the services' own databases.
 
+use serde_json::Value;
 use store::actions::{self, ActionFilter, StoredAction};
 use uuid::Uuid;
 
 use super::{Operations, page_of, read_cursor};
 use crate::app::history::read_error;
+use crate::app::recorded_views;
 use crate::ports::{ActionQuery, Actions, Listed, OperatorAction, ReadError, ReadFuture};
 
 fn shown(stored: StoredAction) -> OperatorAction {
     let action = stored.action;
+    // Somebody may have changed it by hand.
+    let detail: Value =
+        serde_json::from_str(&action.detail).unwrap_or_else(|_| action.detail.into());
+
+    // A view has a name, and what stands there for its id says nothing to anybody.
+    let is_of_view = action.action.starts_with(recorded_views::ACTIONS);
+    let view = detail.get("view").and_then(Value::as_str);
+    let view = view.filter(|_| is_of_view).map(str::to_owned);
+    let is_of_entity = !is_of_view || action.entity != action.subject;
+
     OperatorAction {
         id: stored.id,
         action: action.action,
-        subject_id: action.subject,
-        entity_id: action.entity,
+        subject_id: (!is_of_view).then_some(action.subject),
+        view,
+        entity_id: is_of_entity.then_some(action.entity),
         by: action.done_by,
         reason: action.reason,
         time: action.time,
-        // Somebody has changed it by hand.
-        detail: serde_json::from_str(&action.detail).unwrap_or_else(|_| action.detail.into()),
+        detail,
     }
 }
 
 impl Operations {
-    /// What was done to a saga or a parked message, or about an entity, newest first.
+    /// What was done, newest first.
     pub(super) async fn actions(
         &self,
         filter: ActionFilter,
@@ -45,7 +57,7 @@ impl Operations {
     pub(super) async fn timeline(&self, about: Uuid) -> Result<Vec<OperatorAction>, ReadError> {
         let filter = ActionFilter {
             about: Some(about),
-            before: None,
+            ..ActionFilter::default()
         };
         let mut actions = self.actions(filter, SHOWN).await?;
         actions.reverse();
@@ -62,6 +74,7 @@ impl Actions for Operations {
             let before = query.page.cursor.as_deref().map(read_cursor).transpose()?;
             let filter = ActionFilter {
                 about: query.about,
+                subject: query.view.map(recorded_views::subject_of),
                 before,
             };
             let limit = query.page.limit;

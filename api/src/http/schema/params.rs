@@ -4,7 +4,7 @@
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::{OrderSort, OrderState, SagaState, SagaType, Service, Time};
+use super::{OrderSort, OrderState, SagaState, SagaType, Service, Time, ViewName};
 use crate::ports::BuildFrom;
 
 /// What binds a command to its effect.
@@ -233,6 +233,9 @@ pub struct ActionParams {
     /// Of this saga or parked message, or concerning this customer or order.
     #[param(required = false)]
     pub about: Option<Uuid>,
+    /// Done with this view.
+    #[param(required = false)]
+    pub view: Option<ViewName>,
 }
 
 /// Why an operator acts.

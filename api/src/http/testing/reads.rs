@@ -190,10 +190,12 @@ impl ViewOperations for Double {
         &'a self,
         name: &'a str,
         from: BuildFrom,
-        by: Option<RequestBinding>,
+        by: Operator,
+        binding: Option<RequestBinding>,
     ) -> ReadFuture<'a, RebuildBegun> {
+        put(&self.operated, ("rebuild", by));
         self.operation(
-            by,
+            binding,
             RebuildBegun {
                 name: name.to_owned(),
                 generation: 2,
@@ -205,10 +207,12 @@ impl ViewOperations for Double {
     fn revert<'a>(
         &'a self,
         name: &'a str,
-        by: Option<RequestBinding>,
+        by: Operator,
+        binding: Option<RequestBinding>,
     ) -> ReadFuture<'a, ViewReverted> {
+        put(&self.operated, ("revert", by));
         self.operation(
-            by,
+            binding,
             ViewReverted {
                 name: name.to_owned(),
                 generation: 1,
@@ -217,9 +221,16 @@ impl ViewOperations for Double {
         )
     }
 
-    fn heal<'a>(&'a self, name: &'a str, entity_id: Uuid) -> ReadFuture<'a, ViewHealed> {
+    fn heal<'a>(
+        &'a self,
+        name: &'a str,
+        entity_id: Uuid,
+        by: Operator,
+        binding: Option<RequestBinding>,
+    ) -> ReadFuture<'a, ViewHealed> {
+        put(&self.operated, ("heal", by));
         self.operation(
-            None,
+            binding,
             ViewHealed {
                 name: name.to_owned(),
                 entity_id,

@@ -84,8 +84,9 @@ pub fn action() -> OperatorAction {
     OperatorAction {
         id: id(),
         action: "saga.retried".to_owned(),
-        subject_id: id(),
-        entity_id: id(),
+        subject_id: Some(id()),
+        view: None,
+        entity_id: Some(id()),
         by: "anonymous".to_owned(),
         reason: Some("the customer answers again".to_owned()),
         time: Timestamp::from_micros(0),

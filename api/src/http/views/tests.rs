@@ -1,6 +1,10 @@
 //! What the routes of views take, and how they answer.
 
-use super::super::testing::{ID, Node};
+use std::collections::BTreeSet;
+
+use actors::Operator;
+
+use super::super::testing::{ID, Node, taken};
 use crate::ports::ReadError;
 
 #[actix_web::test]
@@ -94,4 +98,37 @@ async fn an_entity_is_healed_by_its_id() {
         node.post("/views/orders/heal/7", "", &[]).await.fields(),
         ["id"]
     );
+}
+
+#[actix_web::test]
+async fn every_deed_takes_a_reason_which_its_key_is_bound_to() {
+    let node = Node::new();
+    for (path, deed) in [
+        ("/views/orders/rebuild".to_owned(), "rebuild"),
+        ("/views/orders/revert".to_owned(), "revert"),
+        (format!("/views/orders/heal/{ID}"), "heal"),
+    ] {
+        let key = [("idempotency-key", "k")];
+        let mut bound = Vec::new();
+        for body in [
+            "",
+            r#"{"reason":" it looks odd "}"#,
+            r#"{"reason":"other"}"#,
+        ] {
+            let answer = node.post(&path, body, &key).await;
+            assert!(answer.status.is_success(), "{}", answer.text);
+            bound.push(node.double.binding.lock().unwrap().unwrap());
+        }
+        let (asked, by) = taken(&node.double.operated);
+        assert_eq!(asked, deed);
+        assert_eq!(by, Operator::anonymous().because("other"));
+        assert_eq!(bound[0].key, bound[1].key);
+        let values: BTreeSet<_> = bound.iter().map(|bound| bound.fingerprint.0).collect();
+        assert_eq!(values.len(), 3, "{deed}");
+
+        let long = format!(r#"{{"reason":"{}"}}"#, "r".repeat(2_001));
+        for wrong in [r#"{"reason":" "}"#, r#"{"reason":7}"#, long.as_str()] {
+            assert_eq!(node.post(&path, wrong, &[]).await.fields(), ["reason"]);
+        }
+    }
 }
