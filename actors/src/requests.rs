@@ -2,14 +2,14 @@
 
 mod accepted;
 mod doors;
+mod kept;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sagas::mistakes::{Mistake, makes};
-use sagas::{RequestKey, SagaId, ShardId};
-use store::bulk::BulkRequest;
+use sagas::{SagaId, ShardId};
 use store::cluster::{Assigned, Transport};
 use store::{Clock, Journal, Loading, ServiceDatabase, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,7 +19,6 @@ use uuid::Uuid;
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
 use crate::loading::Source;
-use crate::noting::{NotedOutcome, Noting};
 use crate::operator::{Operator, SagaAction};
 use crate::remote::{Awaited, Place, QuestionFromAfar};
 use crate::request::{
@@ -221,49 +220,6 @@ impl<E: Entity> Requests<E> {
             Answer::Saga(answer) => Ok(answer),
             _ => Err(CommandError::Failed),
         }
-    }
-
-    /// Keeps what a request about many things has found (JSON), and then what has become of it.
-    /// What was kept first counts: read it with [`Requests::bulk`].
-    ///
-    /// # Errors
-    /// See [`CommandError`].
-    pub async fn keep_bulk(
-        &self,
-        binding: RequestBinding,
-        found: String,
-        outcome: Option<String>,
-    ) -> Result<(), CommandError> {
-        let shard = self.shard_of(binding.key.as_uuid());
-        let command = Command::Bulk { found, outcome };
-        let mut sent = self.send(shard, command, Some(binding), None)?;
-        self.answered(&mut sent).await.map(drop)
-    }
-
-    /// Keeps what an operator does to something that no shard owns. Gives what the request has come
-    /// to, if that is known.
-    ///
-    /// # Errors
-    /// See [`CommandError`].
-    pub async fn note(
-        &self,
-        binding: RequestBinding,
-        noting: Noting,
-    ) -> Result<Option<NotedOutcome>, CommandError> {
-        let shard = self.shard_of(binding.key.as_uuid());
-        let mut sent = self.send(shard, Command::Note(noting), Some(binding), None)?;
-        match self.answered(&mut sent).await? {
-            Answer::Noted(outcome) => Ok(outcome),
-            _ => Err(CommandError::Failed),
-        }
-    }
-
-    /// The request about many things with this key.
-    ///
-    /// # Errors
-    /// [`CommandError::Unavailable`] when the store does not answer.
-    pub async fn bulk(&self, key: RequestKey) -> Result<Option<BulkRequest>, CommandError> {
-        read(store::bulk::find(&self.0.database, key)).await
     }
 
     /// How many callers of this node wait for another one.

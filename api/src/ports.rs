@@ -20,7 +20,8 @@ use futures_util::future::LocalBoxFuture;
 
 pub use actions::{ActionQuery, Actions, OperatorAction};
 pub use bulk::{
-    Bulk, BulkError, BulkFuture, BulkOutcome, BulkRefusal, OnMany, ParkedBulk, SagaBulk,
+    Bulk, BulkError, BulkFuture, BulkOutcome, BulkRefusal, InViewsBulk, OnMany, ParkedBulk,
+    SagaBulk, ViewAction,
 };
 pub use commands::{CommandFuture, Commands};
 pub use operations::{
@@ -28,7 +29,8 @@ pub use operations::{
     SagaStep, Sagas, ShardState, StepAttempt,
 };
 pub use quarantine::{
-    Parked, ParkedInView, ParkedMessage, ParkedQuery, Quarantine, QuarantineCause,
+    EventNotTakenIn, InViewsQuery, Parked, ParkedInView, ParkedMessage, ParkedQuery, Quarantine,
+    QuarantineCause,
 };
 pub use queries::{
     Answer, AsOf, CustomerQuery, CustomerWithOrders, Freshness, History, HistoryEvent, Listed,

@@ -14,7 +14,9 @@ use clap::{Args, Subcommand};
 pub use actions::{ActionFilterArgs, ActionsAction, ActionsCommand};
 pub use customers::{CustomersAction, CustomersCommand};
 pub use many::{BulkArgs, ParkedFilterArgs, ParkedVerb, SagaFilterArgs, SagaVerb};
-pub use views::{RebuildFrom, ViewsAction, ViewsCommand};
+pub use views::{
+    InViewsFilterArgs, InViewsVerb, RebuildFrom, ViewQuarantineAction, ViewsAction, ViewsCommand,
+};
 
 /// A token for whoever is in front of the node. There is no flag for it: everybody on a machine sees
 /// the arguments of its processes.

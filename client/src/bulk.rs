@@ -1,4 +1,4 @@
-//! One action on many sagas or parked messages: asks again until nothing is left of what the filter
+//! One action on many sagas, parked messages or entities in views: asks again until nothing is left of what the filter
 //! finds.
 
 use std::process::ExitCode;
@@ -68,11 +68,11 @@ impl Sum {
     }
 }
 
-/// Does something to all that a filter finds, and fails when some of it was refused. `what` they are called in the plural is the last part
-/// of the path before `bulk`.
+/// Does something to all that a filter finds, and fails when some of it was refused. `path` is what
+/// stands before `bulk`, and `what` how they are called in the plural.
 pub(super) async fn run(
     node: &Node,
-    (path, what): (&str, &str),
+    (path, what): (&[&str], &str),
     action: &str,
     filter: &[(&'static str, &str)],
     args: &BulkArgs,
@@ -90,7 +90,8 @@ pub(super) async fn run(
 
         // A key of its own per part makes its repeats safe.
         let key = Uuid::now_v7().to_string();
-        let answer = node.post(&[path, "bulk"], &body, &key, None).await?;
+        let path = [path, &["bulk"]].concat();
+        let answer = node.post(&path, &body, &key, None).await?;
         if as_json {
             output::print_json(&answer.body)?;
         }

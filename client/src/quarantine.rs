@@ -16,6 +16,7 @@ use super::http::{Freshness, Node};
 use super::pages::{self, Rest};
 use super::sagas::because;
 use super::table::{Table, cell, facts};
+use super::views::quarantine::table as table_of_views;
 use super::{ClientError, output};
 
 const FIRST_COLUMNS: [&str; 9] = [
@@ -48,7 +49,8 @@ pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
             which,
             bulk,
         } => {
-            let (what, filter) = (("quarantine", "messages"), which.named());
+            let (path, filter) = (["quarantine"], which.named());
+            let what = (&path[..], "messages");
             return bulk::run(&node, what, action.name(), &filter, bulk, json).await;
         }
         QuarantineAction::Show { id } => show(&node, id, json).await?,
@@ -114,32 +116,6 @@ async fn show_all(
         output::note("there are more: --limit N or --all shows them");
     }
     Ok(())
-}
-
-/// What views cannot take in; `views heal` has it tried again.
-fn table_of_views(entities: &[Value]) -> String {
-    let row = |entity: &Value| {
-        [
-            "view",
-            "entityType",
-            "entityId",
-            "version",
-            "since",
-            "cause",
-        ]
-        .map(|name| cell(entity.get(name)))
-        .to_vec()
-    };
-    let rows: Vec<Vec<String>> = entities.iter().map(row).collect();
-    let titles = [
-        "VIEW",
-        "ENTITY TYPE",
-        "ENTITY ID",
-        "VERSION",
-        "SINCE",
-        "CAUSE",
-    ];
-    Table::new(titles).render(&rows)
 }
 
 /// How many messages are in quarantine for which cause.
@@ -233,7 +209,7 @@ fn title(column: &str) -> String {
 }
 
 /// Plain fields under each other, then the structured ones (the message itself) as indented JSON.
-fn describe(entry: &Value) -> String {
+pub(super) fn describe(entry: &Value) -> String {
     let Some(fields) = entry.as_object() else {
         return entry.to_string();
     };
@@ -280,16 +256,6 @@ mod tests {
     #[test]
     fn a_column_is_headed_by_the_words_of_its_field() {
         assert_eq!(title("entityId"), "ENTITY ID");
-    }
-
-    #[test]
-    fn what_a_view_cannot_take_in_is_shown_with_its_view_and_version() {
-        let parked = json!({"view": "documents", "entityType": "order", "entityId": "o1",
-            "version": 2, "since": "2026-01-01T00:00:00Z", "cause": "cannot be decoded"});
-        let text = table_of_views(&[parked]);
-        let expected = "documents  order        o1         2        2026-01-01T00:00:00Z  \
-                        cannot be decoded\n";
-        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

@@ -114,7 +114,7 @@ pub async fn run(command: &SagasCommand) -> Result<ExitCode, ClientError> {
             let (filter, json) = (which.named(), command.json);
             return bulk::run(
                 &node,
-                ("sagas", "sagas"),
+                (&["sagas"], "sagas"),
                 action.name(),
                 &filter,
                 bulk,

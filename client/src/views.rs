@@ -1,6 +1,7 @@
-//! `views status|rebuild|revert|heal`: how far the views are, building one anew while the old one
-//! answers, going back, and healing one entity.
+//! `views status|rebuild|revert|heal|quarantine`: how far the views are, building one anew while the
+//! old one answers, going back, and healing one entity, or all that they take in no longer.
 
+pub(crate) mod quarantine;
 mod waiting;
 
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ pub async fn run(command: &ViewsCommand) -> Result<ExitCode, ClientError> {
             let text = format!("{id} is healed in {name}: it shows version {version}");
             done(&healed, &text, json)?;
         }
+        ViewsAction::Quarantine { action } => return quarantine::run(&node, action, json).await,
     }
 
     Ok(ExitCode::SUCCESS)

@@ -45,6 +45,9 @@ pub struct QuarantinedEntity {
     pub cause: String,
     /// When the event happened.
     pub time: Timestamp,
+    /// Since when it is in quarantine; an earlier release did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// The write side of one view. Its projector calls it from a thread of its own, so that it may

@@ -1,49 +1,168 @@
 //! The entities that views take in no longer, because one of their events cannot be applied: listed,
-//! and counted by cause.
+//! found, and counted by cause.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use domain::Service;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::{Service, ShardId, Timestamp};
+use projections::views::AnyView;
 use projections::{QuarantinedEntity, Views};
 use store::Clock;
 use store::inspection::{Cause, without_ids};
+use uuid::Uuid;
 
-use crate::ports::{ParkedInView, ParkedQuery, QuarantineCause};
+use super::shown::absent;
+use crate::ports::{
+    InViewsQuery, Listed, ParkedInView, ParkedQuery, QuarantineCause, ReadError, VIEWS,
+};
 
-/// Lists at most so many of each view: with more, the release or its store is wrong.
+/// So many of each view stand beside a list of parked messages.
 const OF_A_VIEW: usize = 100;
 
-/// Those that a query asks for, oldest first.
-pub(super) fn list(views: &Views, query: &ParkedQuery) -> Vec<ParkedInView> {
+/// Which entities are meant.
+struct Meant {
+    view: Option<&'static str>,
+    service: Option<Service>,
+    entity: Option<Uuid>,
+    cause: Option<Cause>,
+    before: Option<Timestamp>,
+}
+
+impl Meant {
+    fn includes(&self, view: &str, entity: &QuarantinedEntity) -> bool {
+        let service = entity.source.service;
+        self.view.is_none_or(|meant| meant == view)
+            && self.service.is_none_or(|meant| meant == service)
+            && self.entity.is_none_or(|meant| meant == entity.entity)
+            && self.before.is_none_or(|time| since(entity) < time)
+            && self
+                .cause
+                .as_ref()
+                .is_none_or(|meant| meant.is_in(&entity.cause))
+    }
+
+    /// All of them, oldest first.
+    fn find(&self, views: &Views) -> Vec<ParkedInView> {
+        let mut all = Vec::new();
+        for view in views.all() {
+            let entities = view.quarantined().into_iter();
+            let meant = entities.filter(|entity| self.includes(view.name(), entity));
+            all.extend(meant.map(|entity| shown(view.name(), entity)));
+        }
+        all.sort_by_key(place);
+        all
+    }
+}
+
+/// Since when it is in quarantine. Where that was not kept, it was hardly before the event.
+fn since(entity: &QuarantinedEntity) -> Timestamp {
+    entity.since.unwrap_or(entity.time)
+}
+
+fn before(older_than: Option<Duration>) -> Option<Timestamp> {
+    older_than.map(|age| Clock::system().now().before(age))
+}
+
+/// Where an entry stands in the list. An entity may be in several views.
+type Place = (Timestamp, Uuid, &'static str);
+
+fn place(entry: &ParkedInView) -> Place {
+    (entry.since, entry.entity_id, entry.view)
+}
+
+/// Those that stand beside the messages of a query, oldest first, some of each view.
+pub(super) fn beside(views: &Views, query: &ParkedQuery) -> Vec<ParkedInView> {
     // They are no messages, and all stand on the first page.
     if query.message_type.is_some() || query.page.cursor.is_some() {
         return Vec::new();
     }
 
-    let before = query
-        .older_than
-        .map(|age| Clock::system().now().before(age));
-    let cause = query.cause.as_deref().map(Cause::containing);
-    let is_meant = |entity: &QuarantinedEntity| {
-        let service = entity.source.service;
-        query.service.is_none_or(|meant| meant == service)
-            && query.entity.is_none_or(|meant| meant == entity.entity)
-            && before.is_none_or(|time| entity.time < time)
-            && cause
-                .as_ref()
-                .is_none_or(|meant| meant.is_in(&entity.cause))
+    let meant = Meant {
+        view: None,
+        service: query.service,
+        entity: query.entity,
+        cause: query.cause.as_deref().map(Cause::containing),
+        before: before(query.older_than),
     };
-
-    let mut all = Vec::new();
-    for view in views.all() {
-        let mut meant = view.quarantined();
-        meant.retain(is_meant);
-        meant.sort_by_key(|entity| entity.time);
-        meant.truncate(OF_A_VIEW);
-        all.extend(meant.into_iter().map(|entity| shown(view.name(), entity)));
-    }
-    all.sort_by_key(|entity| entity.since);
+    let mut all = meant.find(views);
+    let mut of_view: BTreeMap<&str, usize> = BTreeMap::new();
+    all.retain(|entry| {
+        let listed = of_view.entry(entry.view).or_default();
+        *listed += 1;
+        *listed <= OF_A_VIEW
+    });
     all
+}
+
+/// A page of what views cannot take in.
+///
+/// # Errors
+/// When the cursor is not one of this list, or the view is not shown here.
+pub(super) fn list(views: &Views, query: &InViewsQuery) -> Result<Listed<ParkedInView>, ReadError> {
+    if let Some(view) = query.view {
+        named(views, view)?;
+    }
+    let meant = Meant {
+        view: query.view,
+        service: query.service,
+        entity: query.entity,
+        cause: query.cause.as_deref().map(Cause::containing),
+        before: before(query.older_than),
+    };
+    let mut items = meant.find(views);
+    if let Some(cursor) = &query.page.cursor {
+        let after = read_place(cursor)?;
+        items.retain(|entry| place(entry) > after);
+    }
+
+    let more = items.len() > query.page.limit;
+    items.truncate(query.page.limit);
+    let next = items.last().filter(|_| more).map(write_place);
+    Ok(Listed { items, next })
+}
+
+/// An entity in a view, and the shard that has its history.
+///
+/// # Errors
+/// When the view is not shown here, or takes the entity in.
+pub(super) fn find(
+    views: &Views,
+    view: &str,
+    entity: Uuid,
+) -> Result<(ParkedInView, ShardId), ReadError> {
+    let view = named(views, view)?;
+    let mut all = view.quarantined().into_iter();
+    let found = all.find(|known| known.entity == entity);
+    let found = found.ok_or(ReadError::NotFound("entity in the quarantine of the view"))?;
+    let source = found.source;
+    Ok((shown(view.name(), found), source))
+}
+
+fn named<'a>(views: &'a Views, name: &str) -> Result<&'a dyn AnyView, ReadError> {
+    views.named(name).ok_or_else(|| absent(name))
+}
+
+/// A cursor: the place of the last item of its page.
+fn write_place(entry: &ParkedInView) -> String {
+    let (since, entity, view) = place(entry);
+    let mut bytes = since.micros().to_be_bytes().to_vec();
+    bytes.extend_from_slice(entity.as_bytes());
+    bytes.extend_from_slice(view.as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn read_place(cursor: &str) -> Result<Place, ReadError> {
+    let read = || {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (since, rest) = bytes.split_first_chunk::<8>()?;
+        let (entity, view) = rest.split_first_chunk::<16>()?;
+        let view = VIEWS.into_iter().find(|name| name.as_bytes() == view)?;
+        let since = Timestamp::from_micros(i64::from_be_bytes(*since));
+        Some((since, Uuid::from_bytes(*entity), view))
+    };
+    read().ok_or(ReadError::InvalidCursor)
 }
 
 fn shown(view: &'static str, entity: QuarantinedEntity) -> ParkedInView {
@@ -58,8 +177,13 @@ fn shown(view: &'static str, entity: QuarantinedEntity) -> ParkedInView {
         entity_type: kind.to_owned(),
         entity_id: entity.entity,
         version: entity.version,
-        since: entity.time,
+        shard: entity.source.number,
+        sequence: entity.sequence,
+        time: entity.time,
+        since: since(&entity),
         cause: entity.cause,
+        event: None,
+        actions: Vec::new(),
     }
 }
 
@@ -76,12 +200,12 @@ pub(super) fn causes(views: &Views) -> Vec<QuarantineCause> {
                 service: service.name().to_owned(),
                 view: Some(view.name()),
                 messages: 0,
-                since: entity.time,
-                newest: entity.time,
+                since: since(&entity),
+                newest: since(&entity),
             });
             count.messages += 1;
-            count.since = count.since.min(entity.time);
-            count.newest = count.newest.max(entity.time);
+            count.since = count.since.min(since(&entity));
+            count.newest = count.newest.max(since(&entity));
         }
     }
 

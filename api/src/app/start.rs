@@ -379,7 +379,7 @@ fn ports(
     let operations = Arc::new(operations);
     let operated_views = Arc::new(OperatedViews::new(Arc::clone(views)));
 
-    let bulk = BulkOperations::new(gateway.clone(), operations.clone());
+    let bulk = BulkOperations::new(gateway.clone(), operations.clone(), operated.clone());
 
     Ports {
         commands: CommandPorts {

@@ -1,12 +1,13 @@
 //! What operators do to many things at once: an action, a filter, and a dry run to look first.
 //!
-//! Sagas and parked messages differ in their actions and filters; how many are taken at once, where
+//! Sagas, parked messages and entities in views differ in their actions and filters; how many are taken at once, where
 //! a request goes on, and how a filter is read, is the same.
 
 mod quarantine;
 mod sagas;
 #[cfg(test)]
 mod tests;
+mod views;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
@@ -22,6 +23,7 @@ use crate::ports::{BulkFuture, BulkOutcome, OnMany, Page};
 
 pub use quarantine::*;
 pub use sagas::*;
+pub use views::*;
 
 /// One request is about at most so many.
 const MAX_AT_ONCE: usize = 500;

@@ -59,7 +59,8 @@ use super::{
         bulk::operate_sagas,
         actions::list, quarantine::list, quarantine::causes, quarantine::show, quarantine::edit,
         quarantine::replay, quarantine::discard, bulk::operate_quarantine,
-        views::list, views::rebuild, views::revert, views::heal, operations::cluster,
+        views::list, views::rebuild, views::revert, views::heal, views::quarantine::list,
+        views::quarantine::show, bulk::operate_quarantine_of_views, operations::cluster,
         health::live, health::ready, health::metrics,
     ),
 )]

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 pub use crate::ports::schema::{
     OrderSort, OrderState, ParkedAction, RejectionReason, SagaAction, SagaState, SagaType, Service,
-    Time, ViewName,
+    Time, ViewAction, ViewName,
 };
 
 /// An amount of the deployment's one currency.
@@ -232,6 +232,59 @@ pub struct ParkedBulk {
     /// The `next` of the answer before.
     #[schema(required = false, pattern = "^[A-Za-z0-9_-]+$")]
     pub cursor: Option<String>,
+}
+
+/// An action on all entities in the quarantine of views that a filter finds.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
+pub struct InViewsBulk {
+    pub action: ViewAction,
+    #[schema(required = false)]
+    pub filter: Option<InViewsBulkFilter>,
+    /// Only tells what would be meant.
+    #[schema(required = false)]
+    pub dry_run: Option<bool>,
+    /// It is kept with what was done.
+    #[schema(
+        required = false,
+        min_length = 1,
+        max_length = 2000,
+        pattern = r"^[^\x00]*[^\s\x85][^\x00]*$",
+        example = "The event can be read again"
+    )]
+    pub reason: Option<String>,
+    #[schema(required = false, minimum = 1, maximum = 500, default = 100)]
+    pub limit: Option<u32>,
+    /// The `next` of the answer before.
+    #[schema(required = false, pattern = "^[A-Za-z0-9_-]+$")]
+    pub cursor: Option<String>,
+}
+
+/// Which entities in the quarantine of views are meant; all, without any of these.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
+pub struct InViewsBulkFilter {
+    /// In this view; in all, without it.
+    #[schema(required = false)]
+    pub view: Option<ViewName>,
+    #[schema(required = false)]
+    pub service: Option<Service>,
+    /// This customer or order.
+    #[schema(required = false)]
+    pub entity: Option<Uuid>,
+    /// With this text in their cause.
+    #[schema(
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        pattern = r"[^\s\x85]"
+    )]
+    pub cause: Option<String>,
+    /// In quarantine for longer than this.
+    #[schema(required = false, pattern = r"^\d{1,9}(ms|s|m|h)$", example = "10m")]
+    pub older_than: Option<String>,
 }
 
 /// Which parked messages are meant. To discard some, one of these is needed at least.

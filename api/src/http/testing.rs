@@ -28,7 +28,7 @@ pub use node::{Node, Response, config};
 pub use samples::{customer, order};
 
 use crate::ports::*;
-use samples::{action, customer_order, saga};
+use samples::{action, customer_order, parked_in_view, saga};
 
 pub const ID: &str = "0190a5c8-7e2b-7c3d-8f4e-123456789abc";
 
@@ -48,6 +48,8 @@ pub struct Double {
     pub parked_query: Mutex<Option<ParkedQuery>>,
     pub bulk: Mutex<Option<SagaBulk>>,
     pub parked_bulk: Mutex<Option<ParkedBulk>>,
+    pub in_views_query: Mutex<Option<InViewsQuery>>,
+    pub in_views_bulk: Mutex<Option<InViewsBulk>>,
     /// What was to be done to a saga or a parked message, and by whom.
     pub operated: Mutex<Option<(&'static str, Operator)>>,
     pub freshness: Mutex<Option<Freshness>>,

@@ -1,6 +1,7 @@
 //! The views: how they are, building one anew while the old one answers, going back, and healing
 //! one entity.
 
+pub mod quarantine;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use super::{Api, Problem, reads, schema};
 use crate::ports::{BuildFrom, RebuildBegun, ViewHealed, ViewReverted, ViewStatus};
 
 pub fn routes(config: &mut ServiceConfig) {
+    quarantine::routes(config);
     config
         .service(
             web::resource("/views")

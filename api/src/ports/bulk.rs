@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ParkedQuery, ReadError, SagaQuery};
+use super::{InViewsQuery, ParkedQuery, ReadError, SagaQuery};
 
 /// One action on all things that a query finds.
 #[derive(Clone, Debug)]
@@ -26,6 +26,26 @@ pub type SagaBulk = OnMany<SagaAction, SagaQuery>;
 /// A replay, or a discard, of many parked messages.
 pub type ParkedBulk = OnMany<ParkedAction, ParkedQuery>;
 
+/// What is done to many entities that views take in no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewAction {
+    /// They are put as their histories have them.
+    Heal,
+}
+
+impl ViewAction {
+    /// As callers ask for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            ViewAction::Heal => "heal",
+        }
+    }
+}
+
+/// A healing of many entities in views.
+pub type InViewsBulk = OnMany<ViewAction, InViewsQuery>;
+
 /// What has become of an action on many things.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -40,7 +60,8 @@ pub struct BulkOutcome {
     pub done: usize,
     /// How many are not in a state for it, any more or at all.
     pub refused: usize,
-    /// What it was about.
+    /// What it was about: sagas, parked messages, or entities in views, each as often as it is meant in
+    /// a view.
     pub ids: Vec<Uuid>,
     /// Why, of the first few.
     pub refusals: Vec<BulkRefusal>,
@@ -77,4 +98,7 @@ pub trait Bulk: Send + Sync {
 
     /// On parked messages.
     fn parked(&self, asked: ParkedBulk) -> BulkFuture<'_>;
+
+    /// On entities that views take in no longer.
+    fn in_views(&self, asked: InViewsBulk) -> BulkFuture<'_>;
 }

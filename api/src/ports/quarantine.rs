@@ -27,6 +27,23 @@ pub struct ParkedQuery {
     pub page: Page,
 }
 
+/// Which entities that views take in no longer, oldest first.
+#[derive(Clone, Debug)]
+pub struct InViewsQuery {
+    /// Only in this view.
+    pub view: Option<&'static str>,
+    /// Only those of this service.
+    pub service: Option<Service>,
+    /// Only this one.
+    pub entity: Option<Uuid>,
+    /// A text in the cause, whatever its case.
+    pub cause: Option<String>,
+    /// Only those that are in quarantine for longer than this.
+    pub older_than: Option<Duration>,
+    /// Which part of the list.
+    pub page: Page,
+}
+
 /// A message that cannot be processed, with those of the same entity that wait behind it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -112,10 +129,38 @@ pub struct ParkedInView {
     pub entity_id: Uuid,
     /// The version that could not be taken in. Whoever has seen it is answered `503 view-behind`.
     pub version: u64,
-    /// When it happened.
+    /// The shard whose event it is.
+    pub shard: u16,
+    /// Where the event stands among the messages of its shard.
+    pub sequence: u64,
+    /// When the event happened.
+    #[schema(value_type = schema::Time)]
+    pub time: Timestamp,
+    /// Since when it is in quarantine.
     #[schema(value_type = schema::Time)]
     pub since: Timestamp,
     pub cause: String,
+    /// The event that could not be taken in; not in a list, and absent when it is not there or cannot
+    /// be read at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventNotTakenIn>,
+    /// What operators have done to the entity in this view, oldest first; not in a list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub actions: Vec<OperatorAction>,
+}
+
+/// An event that a view could not take in, as the entity's history has it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventNotTakenIn {
+    #[schema(value_type = Uuid)]
+    pub message_id: MessageId,
+    pub message_type: String,
+    pub type_version: u16,
+    pub correlation_id: Uuid,
+    #[schema(value_type = Object)]
+    pub body: Value,
 }
 
 /// Shows what is parked, from the services' own databases.
@@ -128,6 +173,12 @@ pub trait Quarantine: Send + Sync {
 
     /// By cause, that of most messages first.
     fn causes(&self) -> ReadFuture<'_, Vec<QuarantineCause>>;
+
+    /// What the views cannot take in, oldest first.
+    fn list_in_views(&self, query: InViewsQuery) -> ReadFuture<'_, Listed<ParkedInView>>;
+
+    /// One entity in one view; not found when the view takes it in.
+    fn show_in_view<'a>(&'a self, view: &'a str, entity: Uuid) -> ReadFuture<'a, ParkedInView>;
 
     /// One entry; not found when nothing is parked under this id.
     fn show(&self, id: MessageId) -> ReadFuture<'_, Parked>;

@@ -37,6 +37,8 @@ names_of! {
     ParkedAction = ["replay", "discard"];
     /// The views.
     ViewName = super::VIEWS;
+    /// What operators do to many entities in the quarantine of views.
+    ViewAction = [super::ViewAction::Heal.name()];
     /// The services.
     Service = domain::SERVICES.map(domain::Service::name);
     /// What an attempt of a saga's step has come to.

@@ -72,6 +72,7 @@ fn an_entity_that_a_view_has_in_quarantine_is_told_and_may_be_older() {
         sequence: 1,
         cause: "a test".into(),
         time: Timestamp::from_micros(1),
+        since: Some(Timestamp::from_micros(9)),
     };
     let detail = serde_json::to_string(&entity).unwrap();
 

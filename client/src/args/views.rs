@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::NodeArgs;
+use super::many::given;
+use super::{BulkArgs, ListArgs, NodeArgs};
 
 /// See how far the views are, build one anew, go back, or heal one entity
 #[derive(Debug, Clone, Args)]
@@ -49,6 +50,84 @@ pub enum ViewsAction {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Look at what views take in no longer, and heal it
+    Quarantine {
+        #[command(subcommand)]
+        action: ViewQuarantineAction,
+    },
+}
+
+/// What is done with the quarantine of views.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ViewQuarantineAction {
+    /// List the customers and orders that views take in no longer, with their cause
+    List {
+        #[command(flatten)]
+        which: InViewsFilterArgs,
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// Show one, with the event that stops it
+    Show { name: String, id: String },
+    /// Do something to all that a filter finds
+    Bulk {
+        action: InViewsVerb,
+        #[command(flatten)]
+        which: InViewsFilterArgs,
+        #[command(flatten)]
+        bulk: BulkArgs,
+    },
+}
+
+/// What is done to many entities that views take in no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InViewsVerb {
+    /// They are put as their histories have them
+    Heal,
+}
+
+impl InViewsVerb {
+    /// As the contract names it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            InViewsVerb::Heal => "heal",
+        }
+    }
+}
+
+/// Which entities in the quarantine of views are meant.
+#[derive(Debug, Clone, Args)]
+pub struct InViewsFilterArgs {
+    /// Only those in this view: documents or search
+    #[arg(long)]
+    pub view: Option<String>,
+    /// Only those of this service: customers or orders
+    #[arg(long)]
+    pub service: Option<String>,
+    /// Only this customer or order
+    #[arg(long, value_name = "ID")]
+    pub entity: Option<String>,
+    /// Only those with this text in their cause; {id} stands for any id
+    #[arg(long, value_name = "TEXT")]
+    pub cause: Option<String>,
+    /// Only those that are in quarantine for longer, for example 10m
+    #[arg(long, value_name = "AGE")]
+    pub older_than: Option<String>,
+}
+
+impl InViewsFilterArgs {
+    /// Those that are given, by their names in the contract.
+    #[must_use]
+    pub fn named(&self) -> Vec<(&'static str, &str)> {
+        given([
+            ("view", &self.view),
+            ("service", &self.service),
+            ("entity", &self.entity),
+            ("cause", &self.cause),
+            ("olderThan", &self.older_than),
+        ])
+    }
 }
 
 /// What a view is built from.

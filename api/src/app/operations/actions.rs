@@ -54,11 +54,20 @@ impl Operations {
     }
 
     /// The newest actions about one thing, oldest first, as a timeline shows them.
-    pub(super) async fn timeline(&self, about: Uuid) -> Result<Vec<OperatorAction>, ReadError> {
+    pub(super) async fn timeline_of(&self, about: Uuid) -> Result<Vec<OperatorAction>, ReadError> {
+        let about = Some(about);
         let filter = ActionFilter {
-            about: Some(about),
+            about,
             ..ActionFilter::default()
         };
+        self.timeline(filter).await
+    }
+
+    /// The newest actions that a filter means, oldest first.
+    pub(super) async fn timeline(
+        &self,
+        filter: ActionFilter,
+    ) -> Result<Vec<OperatorAction>, ReadError> {
         let mut actions = self.actions(filter, SHOWN).await?;
         actions.reverse();
         Ok(actions)

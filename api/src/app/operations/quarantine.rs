@@ -1,18 +1,19 @@
 //! What is parked, read from the services' own databases.
 
 use domain::messages::{CustomerNotice, OrderNotice, OrderRequest};
-use domain::{CustomerEvent, MessageId, OrderEvent, Service};
+use domain::{CustomerEvent, MessageId, OrderEvent, Service, ShardId};
+use store::actions::ActionFilter;
 use store::inspection::Cause;
 use store::parking::QuarantineFilter;
-use store::{Clock, Destination, ServiceDatabase, StoreError, parking};
+use store::{Clock, Destination, Message, ServiceDatabase, StoreError, history, parking};
 use uuid::Uuid;
 
 use super::{Operations, page_of, read_cursor};
 use crate::app::history::read_error;
-use crate::app::quarantined_views;
+use crate::app::{quarantined_views, recorded_views};
 use crate::ports::{
-    Listed, Parked, ParkedInView, ParkedMessage, ParkedQuery, Quarantine, QuarantineCause,
-    ReadError, ReadFuture,
+    EventNotTakenIn, InViewsQuery, Listed, Parked, ParkedInView, ParkedMessage, ParkedQuery,
+    Quarantine, QuarantineCause, ReadError, ReadFuture,
 };
 
 /// Shows at most so many causes.
@@ -39,6 +40,18 @@ fn shown_parked(service: Service, parked: &parking::Parked, behind: u64) -> Park
         cause: parked.cause.clone().unwrap_or_default(),
         message: None,
         actions: Vec::new(),
+    }
+}
+
+fn shown_event(event: &Message) -> EventNotTakenIn {
+    let body = event.body.get();
+    EventNotTakenIn {
+        message_id: event.id(),
+        message_type: event.name.clone().into_owned(),
+        type_version: event.type_version,
+        correlation_id: event.correlation_id,
+        // What is no JSON is shown as the text that it is.
+        body: serde_json::from_str(body).unwrap_or_else(|_| body.into()),
     }
 }
 
@@ -128,6 +141,30 @@ async fn behind(database: &ServiceDatabase, entity: Uuid) -> Result<u64, ReadErr
         .map_err(read_error)
 }
 
+impl Operations {
+    /// The event that brought an entity to a version. None where this node does not reach its
+    /// database, or its row is what cannot be read: the cause says so.
+    async fn event_at(
+        &self,
+        source: ShardId,
+        entity: Uuid,
+        version: u64,
+    ) -> Result<Option<EventNotTakenIn>, ReadError> {
+        let mut databases = self.databases.iter();
+        let Some(database) = databases.find(|database| database.service == source.service) else {
+            return Ok(None);
+        };
+        match history::events(database, source, entity, version, 1).await {
+            Ok(events) => {
+                let event = events.iter().find(|event| event.version == version);
+                Ok(event.map(shown_event))
+            }
+            Err(StoreError::Corrupt { .. }) => Ok(None),
+            Err(error) => Err(read_error(error)),
+        }
+    }
+}
+
 impl Quarantine for Operations {
     fn list(&self, query: ParkedQuery) -> ReadFuture<'_, Listed<Parked>> {
         Box::pin(async move {
@@ -159,7 +196,27 @@ impl Quarantine for Operations {
     }
 
     fn in_views(&self, query: &ParkedQuery) -> Vec<ParkedInView> {
-        quarantined_views::list(&self.views, query)
+        quarantined_views::beside(&self.views, query)
+    }
+
+    fn list_in_views(&self, query: InViewsQuery) -> ReadFuture<'_, Listed<ParkedInView>> {
+        Box::pin(async move { quarantined_views::list(&self.views, &query) })
+    }
+
+    fn show_in_view<'a>(&'a self, view: &'a str, entity: Uuid) -> ReadFuture<'a, ParkedInView> {
+        Box::pin(async move {
+            let (found, source) = quarantined_views::find(&self.views, view, entity)?;
+            let about_it_here = ActionFilter {
+                about: Some(entity),
+                subject: Some(recorded_views::subject_of(view)),
+                before: None,
+            };
+            Ok(ParkedInView {
+                event: self.event_at(source, entity, found.version).await?,
+                actions: self.timeline(about_it_here).await?,
+                ..found
+            })
+        })
     }
 
     fn causes(&self) -> ReadFuture<'_, Vec<QuarantineCause>> {
@@ -190,7 +247,7 @@ impl Quarantine for Operations {
                     let behind = behind(database, parked.message.entity).await?;
                     return Ok(Parked {
                         message: Some(shown_message(&parked)),
-                        actions: self.timeline(id.0).await?,
+                        actions: self.timeline_of(id.0).await?,
                         ..shown_parked(database.service, &parked, behind)
                     });
                 }
@@ -204,9 +261,8 @@ impl Quarantine for Operations {
 mod tests {
     use std::sync::Arc;
 
-    use domain::{ShardId, Timestamp};
+    use domain::Timestamp;
     use serde_json::value::RawValue;
-    use store::Message;
     use store::parking::ParkedState;
 
     use super::*;

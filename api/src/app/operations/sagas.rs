@@ -154,7 +154,7 @@ impl Sagas for Operations {
                 .map_err(read_error)?;
             let stored = found.remove(&id).ok_or(ReadError::NotFound("saga"))?;
             let shown = stored.map(shown_with_attempts).map_err(read_error)?;
-            let actions = self.timeline(id.0).await?;
+            let actions = self.timeline_of(id.0).await?;
             Ok(SagaDetails { actions, ..shown })
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actors::SagaAction;
 use domain::saga::SagaState;
 
-use crate::http::testing::{ID, Node, taken};
+use crate::http::testing::{ID, Node, id, taken};
 
 #[actix_web::test]
 async fn a_filter_says_which_sagas_are_meant_and_a_cursor_goes_on_with_it() {
@@ -80,7 +80,52 @@ async fn what_is_wrong_with_a_request_about_many_is_told_at_once() {
         let answer = node.post("/quarantine/bulk", body, &[]).await;
         assert_eq!(answer.fields(), fields, "{body}");
     }
+    for (body, fields) in [
+        ("{}", &["action"][..]),
+        (r#"{"action":"replay"}"#, &["action"]),
+        (
+            r#"{"action":"heal","filter":{"view":"orders","type":"order.created"}}"#,
+            &["filter.view", "filter.type"],
+        ),
+    ] {
+        let answer = node.post("/views/quarantine/bulk", body, &[]).await;
+        assert_eq!(answer.fields(), fields, "{body}");
+    }
     assert_eq!(node.double.asked(), 0, "something was done");
+}
+
+#[actix_web::test]
+async fn a_filter_says_which_entities_in_views_are_meant_and_a_cursor_goes_on_with_it() {
+    let node = Node::new();
+    let body = |more: &str| {
+        format!(
+            r#"{{"action":"heal","filter":{{"view":"search","service":"orders","entity":"{ID}",
+            "cause":"{{id}} is odd","olderThan":"10m"}},"reason":"it is mended","limit":7{more}}}"#
+        )
+    };
+    let path = "/views/quarantine/bulk";
+    let answer = node.post(path, &body(""), &[]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+
+    let asked = taken(&node.double.in_views_bulk);
+    assert_eq!(asked.which.view, Some("search"));
+    assert_eq!(asked.which.service, Some(domain::ORDERS));
+    assert_eq!(asked.which.entity, Some(id()));
+    assert_eq!(asked.which.cause.as_deref(), Some("{id} is odd"));
+    assert_eq!(asked.which.older_than, Some(Duration::from_secs(600)));
+    assert_eq!((asked.which.page.limit, asked.dry_run), (7, false));
+    assert_eq!(asked.by.reason.as_deref(), Some("it is mended"));
+
+    let next = answer.json["next"].as_str().unwrap();
+    let more = format!(r#","cursor":"{next}","dryRun":true"#);
+    let answer = node.post(path, &body(&more), &[]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let asked = taken(&node.double.in_views_bulk);
+    assert!(asked.dry_run);
+    assert_eq!(asked.which.page.cursor.as_deref(), Some("more"));
+
+    let other = format!(r#"{{"action":"heal","cursor":"{next}"}}"#);
+    assert_eq!(node.post(path, &other, &[]).await.fields(), ["cursor"]);
 }
 
 #[actix_web::test]

@@ -34,6 +34,7 @@ fn body_of(path: &str) -> String {
         "/orders" => order(),
         "/sagas/bulk" => r#"{"action":"retry"}"#.to_owned(),
         "/quarantine/bulk" => r#"{"action":"replay"}"#.to_owned(),
+        "/views/quarantine/bulk" => r#"{"action":"heal"}"#.to_owned(),
         "/quarantine/{id}" => r#"{"body":{}}"#.to_owned(),
         _ => String::new(),
     }

@@ -91,6 +91,7 @@ fn named_in(path: &str, part: &str) -> Option<&'static str> {
         ("id", "orders") => "The order",
         ("id", "sagas") => "The saga",
         ("id", "quarantine") => "The parked message",
+        ("id", "views") => "The customer or order",
         ("name", "views") => "The view, as `GET /views` names it",
         _ => return None,
     };

@@ -49,7 +49,10 @@ const ROUTES: &[(&str, &str)] = &[
     ("post", "/sagas/{id}/cancel"),
     ("post", "/sagas/{id}/retry"),
     ("get", "/views"),
+    ("get", "/views/quarantine"),
+    ("post", "/views/quarantine/bulk"),
     ("post", "/views/{name}/heal/{id}"),
+    ("get", "/views/{name}/quarantine/{id}"),
     ("post", "/views/{name}/rebuild"),
     ("post", "/views/{name}/revert"),
 ];
@@ -153,6 +156,7 @@ fn valid_body(path: &str) -> String {
             };
             format!(r#"{{"action":"{action}"}}"#)
         }
+        "/views/quarantine/bulk" => r#"{"action":"heal"}"#.to_owned(),
         "/quarantine/{id}" => r#"{"body":{"amount":"1.00"}}"#.to_owned(),
         _ => String::new(),
     }

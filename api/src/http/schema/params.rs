@@ -226,6 +226,33 @@ pub struct ParkedParams {
     pub older_than: Option<String>,
 }
 
+/// Which entities in the quarantine of views are listed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct InViewsParams {
+    /// In this view.
+    #[param(required = false)]
+    pub view: Option<ViewName>,
+    /// Of this service.
+    #[param(required = false)]
+    pub service: Option<Service>,
+    /// This customer or order.
+    #[param(required = false)]
+    pub entity: Option<Uuid>,
+    /// With this text in their cause, whatever its case; `{id}` stands for any id.
+    #[param(
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        pattern = r"[^\s\x85]"
+    )]
+    pub cause: Option<String>,
+    /// In quarantine for longer than this: a whole number of `ms`, `s`, `m` or `h`, of at most nine
+    /// digits.
+    #[param(required = false, pattern = r"^\d{1,9}(ms|s|m|h)$", example = "10m")]
+    pub older_than: Option<String>,
+}
+
 /// Which actions of operators are listed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

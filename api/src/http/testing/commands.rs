@@ -18,6 +18,14 @@ impl Bulk for Double {
         let done = self.command(binding, outcome);
         Box::pin(async { Ok(done.await?) })
     }
+
+    fn in_views(&self, asked: InViewsBulk) -> BulkFuture<'_> {
+        let outcome = bulk_outcome(asked.action.name(), asked.dry_run);
+        let binding = asked.binding;
+        put(&self.in_views_bulk, asked);
+        let done = self.command(binding, outcome);
+        Box::pin(async { Ok(done.await?) })
+    }
 }
 
 fn bulk_outcome(action: &str, dry_run: bool) -> BulkOutcome {

@@ -132,17 +132,28 @@ impl Quarantine for Double {
     }
 
     fn in_views(&self, query: &ParkedQuery) -> Vec<ParkedInView> {
-        let parked = ParkedInView {
-            view: "documents",
-            service: "orders".to_owned(),
-            entity_type: "order".to_owned(),
-            entity_id: id(),
-            version: 2,
-            since: Timestamp::from_micros(0),
-            cause: "the event cannot be decoded".to_owned(),
-        };
         let is_meant = query.entity == Some(id());
-        is_meant.then_some(parked).into_iter().collect()
+        is_meant.then(parked_in_view).into_iter().collect()
+    }
+
+    fn list_in_views(&self, query: InViewsQuery) -> ReadFuture<'_, Listed<ParkedInView>> {
+        put(&self.in_views_query, query);
+        self.read(one(parked_in_view()))
+    }
+
+    fn show_in_view<'a>(&'a self, _: &'a str, _: Uuid) -> ReadFuture<'a, ParkedInView> {
+        let event = EventNotTakenIn {
+            message_id: MessageId(id()),
+            message_type: "order.approved".to_owned(),
+            type_version: 1,
+            correlation_id: id(),
+            body: serde_json::json!({ "customerName": 7 }),
+        };
+        self.read(ParkedInView {
+            event: Some(event),
+            actions: vec![action()],
+            ..parked_in_view()
+        })
     }
 
     fn list(&self, query: ParkedQuery) -> ReadFuture<'_, Listed<Parked>> {

@@ -6,7 +6,7 @@ use projections::{CustomerDocument, CustomerOrder, OrderDocument};
 use sagas::timeline::AttemptOutcome;
 
 use super::id;
-use crate::ports::{OperatorAction, SagaDetails, SagaStep, StepAttempt};
+use crate::ports::{OperatorAction, ParkedInView, SagaDetails, SagaStep, StepAttempt};
 
 pub fn order() -> OrderDocument {
     OrderDocument {
@@ -91,5 +91,22 @@ pub fn action() -> OperatorAction {
         reason: Some("the customer answers again".to_owned()),
         time: Timestamp::from_micros(0),
         detail: serde_json::json!({ "before": "STUCK", "after": "COMPENSATING", "version": 4 }),
+    }
+}
+
+pub fn parked_in_view() -> ParkedInView {
+    ParkedInView {
+        view: "documents",
+        service: "orders".to_owned(),
+        entity_type: "order".to_owned(),
+        entity_id: id(),
+        version: 2,
+        shard: 3,
+        sequence: 41,
+        time: Timestamp::from_micros(0),
+        since: Timestamp::from_micros(1),
+        cause: "the event cannot be decoded".to_owned(),
+        event: None,
+        actions: Vec::new(),
     }
 }

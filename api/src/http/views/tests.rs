@@ -1,10 +1,11 @@
 //! What the routes of views take, and how they answer.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use actors::Operator;
 
-use super::super::testing::{ID, Node, taken};
+use super::super::testing::{ID, Node, id, taken};
 use crate::ports::ReadError;
 
 #[actix_web::test]
@@ -131,4 +132,59 @@ async fn every_deed_takes_a_reason_which_its_key_is_bound_to() {
             assert_eq!(node.post(&path, wrong, &[]).await.fields(), ["reason"]);
         }
     }
+}
+
+#[actix_web::test]
+async fn what_views_cannot_take_in_is_found_by_view_service_entity_cause_and_age() {
+    let node = Node::new();
+    let path = "/views/quarantine";
+    let filter = format!("view=search&service=orders&entity={ID}&cause=odd&olderThan=10m");
+    let answer = node.get(&format!("{path}?{filter}&limit=7")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.json["quarantine"][0]["entityId"], ID);
+
+    let asked = taken(&node.double.in_views_query);
+    assert_eq!(
+        (asked.view, asked.service),
+        (Some("search"), Some(domain::ORDERS))
+    );
+    assert_eq!(
+        (asked.entity, asked.cause.as_deref()),
+        (Some(id()), Some("odd"))
+    );
+    assert_eq!(asked.older_than, Some(Duration::from_secs(600)));
+    assert_eq!(asked.page.limit, 7);
+
+    let next = answer.json["next"].as_str().unwrap();
+    node.get(&format!("{path}?{filter}&cursor={next}")).await;
+    let asked = taken(&node.double.in_views_query);
+    assert_eq!(asked.page.cursor.as_deref(), Some("more"));
+    let other = node.get(&format!("{path}?cursor={next}")).await;
+    assert_eq!(other.fields(), ["cursor"]);
+
+    for (query, field) in [("view=orders", "view"), ("type=order.created", "type")] {
+        assert_eq!(node.get(&format!("{path}?{query}")).await.fields(), [field]);
+    }
+}
+
+#[actix_web::test]
+async fn one_entity_is_shown_with_the_event_that_stops_it_and_what_was_done() {
+    let node = Node::new();
+    let path = format!("/views/documents/quarantine/{ID}");
+    let shown = node.get(&path).await;
+    assert_eq!(shown.status, 200, "{}", shown.text);
+    assert_eq!(shown.json["event"]["messageType"], "order.approved");
+    assert_eq!(
+        (&shown.json["version"], &shown.json["sequence"]),
+        (&2.into(), &41.into())
+    );
+    assert_eq!(shown.json["actions"][0]["by"], "anonymous");
+    assert_eq!(
+        node.get("/views/documents/quarantine/7").await.fields(),
+        ["id"]
+    );
+
+    let missing = Some(ReadError::NotFound("entity in the quarantine of the view"));
+    *node.double.read_error.lock().unwrap() = missing;
+    node.get(&path).await.is_problem(404);
 }

@@ -230,6 +230,7 @@ fn in_quarantine(number: u128, cause: &str) -> QuarantinedEntity {
         sequence: 9,
         cause: cause.to_owned(),
         time: Timestamp::from_micros(5),
+        since: Some(Timestamp::from_micros(9)),
     }
 }
 

@@ -151,6 +151,7 @@ impl<P: Projection> Worker<P> {
             sequence,
             cause,
             time,
+            since: Some(self.parts.surroundings.clock.now()),
         };
         self.parts.writer.quarantine(&quarantined)?;
         self.parts.metrics.event(EventOutcome::InQuarantine);

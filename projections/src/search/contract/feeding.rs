@@ -295,6 +295,7 @@ pub(crate) fn beginning_again_from_the_positions_drops_what_was_not_committed(sh
         sequence: 1,
         cause: "bad".to_owned(),
         time: Timestamp::from_micros(5),
+        since: Some(Timestamp::from_micros(9)),
     };
     shop.writer().quarantine(&in_quarantine).unwrap();
     assert_eq!(shop.writer().positions().unwrap(), committed);

@@ -237,6 +237,7 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(shop: &mut Shop) {
         sequence: 9,
         cause: cause.to_owned(),
         time: Timestamp::from_micros(5),
+        since: Some(Timestamp::from_micros(9)),
     };
     shop.writer()
         .quarantine(&in_quarantine(1, "first"))
@@ -304,6 +305,7 @@ pub(crate) fn an_audit_reads_every_order_of_a_range_once(shop: &mut Shop) {
         sequence: 1,
         cause: "bad".to_owned(),
         time: Timestamp::from_micros(5),
+        since: Some(Timestamp::from_micros(9)),
     };
     shop.writer().quarantine(&in_quarantine).unwrap();
     shop.commit();
