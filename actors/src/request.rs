@@ -3,7 +3,9 @@
 //! A question is a value with an id: it can cross nodes, and so can its answer. A caller on this
 //! node gets the answer directly; another node receives it and tells its own caller.
 
-use sagas::{Fingerprint, MessageId, RequestKey, SagaId, SagaState};
+use std::time::Duration;
+
+use sagas::{Fingerprint, MessageId, RequestKey, SagaId, SagaState, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::mapping::RememberedKey;
 use tokio::sync::oneshot;
@@ -24,6 +26,10 @@ pub struct RequestBinding {
     pub key: RequestKey,
     /// Says whether two requests under one key ask for the same.
     pub fingerprint: Fingerprint,
+    /// How long the caller waits for the end of what it asks for. A repeat may wait or not: it is
+    /// answered as the first was.
+    #[serde(default)]
+    pub wait: Duration,
 }
 
 impl RequestBinding {
@@ -33,16 +39,34 @@ impl RequestBinding {
         RequestBinding {
             key: RequestKey::new(scope, key),
             fingerprint: Fingerprint::of(value),
+            wait: Duration::ZERO,
         }
     }
 
-    /// How an entity or a saga remembers it, with the saga that its command began or joined.
-    pub(crate) fn remembered(self, saga: Option<SagaId>) -> RememberedKey {
+    /// The same of a caller that waits for so long.
+    #[must_use]
+    pub const fn waiting(self, wait: Duration) -> Self {
+        RequestBinding { wait, ..self }
+    }
+
+    /// How an entity or a saga remembers it, with the saga that its command began or joined, and
+    /// until when its caller waits.
+    pub(crate) fn remembered(
+        self,
+        saga: Option<SagaId>,
+        waited_until: Option<Timestamp>,
+    ) -> RememberedKey {
         RememberedKey {
             key: self.key.as_uuid(),
             fingerprint: self.fingerprint,
             saga,
+            waited_until,
         }
+    }
+
+    /// Until when a caller that asks now waits, if it does.
+    pub(crate) fn waits_until(self, now: Timestamp) -> Option<Timestamp> {
+        (!self.wait.is_zero()).then(|| now.after(self.wait))
     }
 }
 

@@ -79,6 +79,7 @@ pub(crate) struct Standing<D: SagaData> {
     pub reason: Option<Reason>,
     pub version: u64,
     pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
     /// Whom it waits for, while it is stuck.
     pub stuck_for: Option<Uuid>,
 }
@@ -94,6 +95,7 @@ impl<D: SagaData> Standing<D> {
             reason: run.reason.clone(),
             version: run.version,
             started_at: run.started_at,
+            ended_at: run.ended_at,
             stuck_for: (run.state == SagaState::Stuck).then(|| awaited_by(run)),
         }
     }
@@ -244,7 +246,10 @@ impl<D: SagaData> SagaActor<D> {
         binding: Option<RequestBinding>,
         now: Timestamp,
     ) -> Result<Told<D>, StoreError> {
-        if let Some(RequestBinding { key, fingerprint }) = binding {
+        if let Some(RequestBinding {
+            key, fingerprint, ..
+        }) = binding
+        {
             match recall(&self.stored.remembered, key, fingerprint) {
                 Recalled::Nothing => {}
                 Recalled::Repeated { .. } => return Ok(self.told(Outcome::Unchanged, Vec::new())),
@@ -263,7 +268,7 @@ impl<D: SagaData> SagaActor<D> {
             return Ok(self.told(Outcome::Unchanged, effects));
         }
 
-        let remembered = binding.map(|binding| binding.remembered(None));
+        let remembered = binding.map(|binding| binding.remembered(None, None));
         self.stored.remembered.extend(remembered);
 
         self.replaces = Some(before);

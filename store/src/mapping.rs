@@ -1,7 +1,7 @@
 //! What the mappings between entities and rows share: numbers, names, and the keys that entities
 //! remember.
 
-use sagas::{Fingerprint, RequestKey, SagaId};
+use sagas::{Fingerprint, RequestKey, SagaId, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -62,6 +62,10 @@ pub struct RememberedKey {
     /// The saga it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saga: Option<SagaId>,
+    /// Until when its caller waited for the end, if it did: an end until then was its answer. When it
+    /// was found done, that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_until: Option<Timestamp>,
 }
 
 /// What an entity remembers of a command's key.
@@ -73,6 +77,8 @@ pub enum Recalled {
     Repeated {
         /// As it was remembered.
         saga: Option<SagaId>,
+        /// As it was remembered.
+        waited_until: Option<Timestamp>,
     },
     /// Another command was sent with this key.
     Reused,
@@ -84,7 +90,10 @@ pub fn recall(remembered: &[RememberedKey], key: RequestKey, fingerprint: Finger
     let key = key.as_uuid();
     match remembered.iter().find(|known| known.key == key) {
         None => Recalled::Nothing,
-        Some(known) if known.fingerprint == fingerprint => Recalled::Repeated { saga: known.saga },
+        Some(known) if known.fingerprint == fingerprint => Recalled::Repeated {
+            saga: known.saga,
+            waited_until: known.waited_until,
+        },
         Some(_) => Recalled::Reused,
     }
 }
@@ -165,11 +174,15 @@ mod tests {
             key: key("k1").as_uuid(),
             fingerprint: fingerprint("a"),
             saga,
+            waited_until: Some(Timestamp::from_micros(5)),
         }];
 
         assert_eq!(
             recall(&remembered, key("k1"), fingerprint("a")),
-            Recalled::Repeated { saga }
+            Recalled::Repeated {
+                saga,
+                waited_until: Some(Timestamp::from_micros(5)),
+            }
         );
 
         assert_eq!(
@@ -181,5 +194,15 @@ mod tests {
             recall(&remembered, key("k2"), fingerprint("a")),
             Recalled::Nothing
         );
+    }
+
+    #[test]
+    fn a_key_that_an_earlier_release_remembers_is_read_and_waited_for_nothing() {
+        let (key, fingerprint) = (Uuid::now_v7(), Uuid::now_v7());
+        let former = format!(r#"[{{"key":"{key}","fingerprint":"{fingerprint}"}}]"#);
+        let read = keys_from_column(Some(&former), String::new).unwrap();
+        assert_eq!(read.len(), 1);
+        assert_eq!((read[0].saga, read[0].waited_until), (None, None));
+        assert_eq!(keys_to_column(&read).as_deref(), Some(former.as_str()));
     }
 }

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tests::{Node, Shared};
+use tests::{Node, Response, Shared};
 use uuid::Uuid;
 
 static NODE: Shared<Node> = Shared::new();
@@ -292,6 +292,66 @@ async fn a_repeated_cancel_gives_the_credit_back_once() {
         api.available_cents(&customer.id, &second.token()).await,
         1000
     );
+}
+
+/// A cancel that was repeated: the same order and saga, as they are now.
+fn is_the_same(repeat: &Response, first: &Response) {
+    assert_eq!(repeat.str("state"), "CANCELLED", "{}", repeat.text);
+    assert_eq!(repeat.str("orderId"), first.str("orderId"));
+    assert_eq!(repeat.json.get("sagaId"), first.json.get("sagaId"));
+}
+
+#[tokio::test]
+async fn a_repeated_cancel_is_answered_as_the_first_was_whether_it_waits_or_not() {
+    let mut node = Node::start().await;
+    let api = node.api();
+    let customer = api.create_customer("Ada", "15.00").await;
+    let waited = api.place(&customer.id, "4.00", "APPROVED").await.id;
+    let left = api.place(&customer.id, "5.00", "APPROVED").await.id;
+
+    let first = api.cancel(&waited).key("wait").wait(30).await.is(200);
+    is_the_same(&api.cancel(&waited).key("wait").await.is(200), &first);
+    // Another request finds it cancelled, and so does its repeat.
+    let found = api.cancel(&waited).key("late").await.is(200);
+    is_the_same(&api.cancel(&waited).key("late").await.is(200), &found);
+
+    let accepted = api.cancel(&left).key("leave").await.is(202);
+    crate::quarantine::order_reaches(&api, &left, "CANCELLED").await;
+    for _ in 0..2 {
+        is_the_same(&api.cancel(&left).key("leave").await.is(202), &accepted);
+        let waits = api.cancel(&left).key("leave").wait(30);
+        is_the_same(&waits.await.is(200), &accepted);
+    }
+
+    node.kill();
+    node.restart().await;
+    let api = node.api();
+    is_the_same(&api.cancel(&waited).key("wait").await.is(200), &first);
+    is_the_same(&api.cancel(&waited).key("late").await.is(200), &found);
+    is_the_same(&api.cancel(&left).key("leave").await.is(202), &accepted);
+    node.cli().run(&["verify"]).await.succeeded();
+}
+
+#[tokio::test]
+async fn a_repeated_cancel_whose_wait_was_over_before_its_end_is_accepted_again() {
+    let mut node = Node::start().await;
+    let customer = node.api().create_customer("Slow", "15.00").await;
+    let order = node.api().place(&customer.id, "4.00", "APPROVED").await.id;
+    node.terminate().await;
+    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Slow")])
+        .await;
+
+    let first = node.api().cancel(&order).key("cancel").wait(1).await;
+    let first = first.is(202);
+    node.kill();
+    node.restart_with(&[]).await;
+    let api = node.api();
+    crate::quarantine::replay_until_empty(&api).await;
+    crate::quarantine::order_reaches(&api, &order, "CANCELLED").await;
+
+    is_the_same(&api.cancel(&order).key("cancel").await.is(202), &first);
+    let waits = api.cancel(&order).key("cancel").wait(30);
+    is_the_same(&waits.await.is(200), &first);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The commands of callers on entities, and of operators on sagas.
 
-use sagas::{Beginning, Definition, Definitions, Run, SagaId};
+use sagas::{Beginning, Definition, Definitions, Run, SagaId, Timestamp};
 use store::StoreError;
 use uuid::Uuid;
 
@@ -14,6 +14,22 @@ use crate::request::{Answer, Command, Request, RequestBinding, SagaAnswer};
 use crate::saga::{self, Standing};
 use crate::step::{Step, StepError, Turn};
 use crate::supervision::caught;
+
+/// A command that had its effect before, under the same key.
+#[derive(Clone, Copy, Debug)]
+struct Repeats {
+    /// Until when its first caller waited for the end.
+    waited_until: Option<Timestamp>,
+}
+
+impl Repeats {
+    /// Whether the first answer told of this end. It is not kept what was answered, which may have
+    /// been lost: it follows from the two times, of one clock.
+    fn was_told_of_end(self, ended_at: Option<Timestamp>) -> bool {
+        let both = self.waited_until.zip(ended_at);
+        both.is_some_and(|(until, ended)| ended <= until)
+    }
+}
 
 impl<E: Entity> Entities<E> {
     /// Does what a caller asks.
@@ -42,7 +58,7 @@ impl<E: Entity> Entities<E> {
             Command::Saga { id, action, by } => self.operate(id, action, (by, binding), turn).await,
             Command::FollowSaga(id) => self.followed(id, turn).await,
             Command::FollowEntity(id) => match self.ask(id, Ask::Show, turn).await?.entity {
-                Some(entity) => self.joined(entity, None, false, turn).await,
+                Some(entity) => self.joined(entity, None, None, turn).await,
                 None => Ok(Step::refusing(CommandError::not_found(E::KIND), id)),
             },
             Command::Parked { .. } | Command::Bulk { .. } | Command::Note(_) => {
@@ -65,9 +81,12 @@ impl<E: Entity> Entities<E> {
 
         match told.outcome {
             Outcome::Changed(change) => self.changed(entity, *change, turn).await,
-            Outcome::Repeated(saga) => self.joined(entity, saga, true, turn).await,
+            Outcome::Repeated { saga, waited_until } => {
+                let repeats = Some(Repeats { waited_until });
+                self.joined(entity, saga, repeats, turn).await
+            }
             Outcome::Joined(saga, row) => {
-                let mut step = self.joined(entity, saga, false, turn).await?;
+                let mut step = self.joined(entity, saga, None, turn).await?;
                 step.rows.extend(row);
                 Ok(step)
             }
@@ -157,24 +176,30 @@ impl<E: Entity> Entities<E> {
         &mut self,
         entity: E,
         saga: Option<SagaId>,
-        repeated: bool,
+        repeats: Option<Repeats>,
         turn: Turn,
     ) -> Result<Step<E>, StepError> {
-        let id = entity.head().id;
-        let answered = match saga {
-            None => Answered::alone(entity),
+        let head = entity.head();
+        let id = head.id;
+        let (answered, ended_at) = match saga {
+            None => {
+                let ended_at = entity.is_settled().then_some(head.updated_at);
+                (Answered::alone(entity), ended_at)
+            }
             Some(saga) => {
                 let run = self.shown(saga, turn).await?;
-                if run.state.has_ended() {
+                let answered = if run.state.has_ended() {
                     Answered::after_saga(entity, saga, &run.data)
                 } else {
                     Answered::with_saga(entity, saga)
-                }
+                };
+                (answered, run.ended_at)
             }
         };
 
         let answer = Answer::Entity(Answered {
-            repeated,
+            repeated: repeats.is_some(),
+            end_told: repeats.is_some_and(|repeats| repeats.was_told_of_end(ended_at)),
             ..answered
         });
         Ok(Step::answering(answer, id))
@@ -188,7 +213,7 @@ impl<E: Entity> Entities<E> {
 
         let entity = self.shown(id, turn).await?.entity;
         match self.ask(entity, Ask::Show, turn).await?.entity {
-            Some(entity) => self.joined(entity, Some(id), false, turn).await,
+            Some(entity) => self.joined(entity, Some(id), None, turn).await,
             None => Ok(Step::refusing(CommandError::not_found(E::KIND), entity)),
         }
     }
@@ -315,5 +340,25 @@ impl<E: Entity> Entities<E> {
             entity: id,
             version: entity.map_or(0, |entity| entity.head().version),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_answer_told_of_an_end_that_came_while_its_caller_waited() {
+        let at = |micros| Some(Timestamp::from_micros(micros));
+        for (waited_until, ended_at, told) in [
+            (at(20), at(19), true),
+            (at(20), at(20), true),
+            (at(20), at(21), false),
+            (at(20), None, false),
+            (None, at(1), false),
+        ] {
+            let repeats = Repeats { waited_until };
+            assert_eq!(repeats.was_told_of_end(ended_at), told, "{ended_at:?}");
+        }
     }
 }

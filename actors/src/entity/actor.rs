@@ -131,7 +131,10 @@ impl<E: Entity> EntityActor<E> {
             // The id follows from the key of the command.
             return Ok(if stored.created_by == created_by {
                 let begun_with = stored.entity.begun_with();
-                Outcome::Repeated(begun_with.map(|name| SagaId::derive(name, self.id, 1)))
+                Outcome::Repeated {
+                    saga: begun_with.map(|name| SagaId::derive(name, self.id, 1)),
+                    waited_until: None,
+                }
             } else {
                 Outcome::KeyReused
             });
@@ -163,10 +166,15 @@ impl<E: Entity> EntityActor<E> {
 
         may_panic::<E>(&self.faults, stored.entity.label());
 
-        if let Some(RequestBinding { key, fingerprint }) = binding {
+        if let Some(RequestBinding {
+            key, fingerprint, ..
+        }) = binding
+        {
             match recall(&stored.remembered, key, fingerprint) {
                 Recalled::Nothing => {}
-                Recalled::Repeated { saga } => return Ok(Outcome::Repeated(saga)),
+                Recalled::Repeated { saga, waited_until } => {
+                    return Ok(Outcome::Repeated { saga, waited_until });
+                }
                 Recalled::Reused => return Ok(Outcome::KeyReused),
             }
         }
@@ -178,8 +186,14 @@ impl<E: Entity> EntityActor<E> {
                 change.done = done.map(|done| done.kept(change.head, binding));
                 Ok(Outcome::Changed(Box::new(change)))
             }
-            Decision::Joins(saga) => joined(stored, Some(saga), binding),
-            Decision::Done(saga) => joined(stored, saga, binding),
+            Decision::Joins(saga) => {
+                let until = binding.and_then(|binding| binding.waits_until(turn.now));
+                joined(stored, Some(saga), binding, until)
+            }
+            Decision::Done(saga) => {
+                let found = turn.now.max(stored.entity.head().updated_at);
+                joined(stored, saga, binding, Some(found))
+            }
             decision => Ok(without_event(decision)),
         }
     }
@@ -284,7 +298,8 @@ impl<E: Entity> EntityActor<E> {
         };
         if let Some(binding) = binding {
             let saga = saga_begun_by(&stored.entity, &event);
-            stored.remembered.push(binding.remembered(saga));
+            let until = binding.waits_until(turn.now);
+            stored.remembered.push(binding.remembered(saga, until));
         }
 
         let row = match head {
@@ -339,9 +354,11 @@ fn joined<E: Entity>(
     stored: &mut Stored<E>,
     saga: Option<SagaId>,
     binding: Option<RequestBinding>,
+    waited_until: Option<Timestamp>,
 ) -> Result<Outcome<E>, StepError> {
     let row = binding.map(|binding| {
-        stored.remembered.push(binding.remembered(saga));
+        let remembered = binding.remembered(saga, waited_until);
+        stored.remembered.push(remembered);
         E::updated(stored, stored.entity.head().version)
     });
     Ok(Outcome::Joined(saga, row.transpose()?))

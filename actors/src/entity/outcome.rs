@@ -166,6 +166,10 @@ pub struct Answered<E: Entity> {
     pub saga_ended: bool,
     /// Whether an earlier command under the same `Idempotency-Key` has had the effect.
     pub repeated: bool,
+    /// Whether that one was answered with the end of its saga, or of what the entity waits for, rather
+    /// than with its beginning.
+    #[serde(default)]
+    pub end_told: bool,
     /// Every entity that the command, or its ended saga, has changed.
     pub seen: Vec<Seen>,
 }
@@ -186,6 +190,7 @@ impl<E: Entity> Answered<E> {
             saga_id: None,
             saga_ended: false,
             repeated: false,
+            end_told: false,
             seen,
         }
     }
@@ -232,7 +237,10 @@ pub(crate) enum Outcome<E: Entity> {
     /// A saga's request has its reply, whether anything has changed or not.
     Replied(E::Reply, Option<Box<Change<E>>>),
     /// A repeat under the same key, which began or joined this saga.
-    Repeated(Option<SagaId>),
+    Repeated {
+        saga: Option<SagaId>,
+        waited_until: Option<Timestamp>,
+    },
     /// What is asked for is under way already, or done, by this saga if by any. The row is there
     /// when the entity remembers the key of this command from now on.
     Joined(Option<SagaId>, Option<RowChange>),

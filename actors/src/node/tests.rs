@@ -351,12 +351,7 @@ fn an_actor_that_panics_once_is_loaded_anew_and_asked_again() {
 #[test]
 fn a_repeat_under_the_same_key_finds_the_same_order_also_after_a_restart() {
     run(async {
-        let binding = |value: &[u8]| {
-            Some(RequestBinding {
-                key: ::sagas::RequestKey::new("POST /orders", "k1"),
-                fingerprint: ::sagas::Fingerprint::of(value),
-            })
-        };
+        let binding = |value: &[u8]| Some(RequestBinding::new("POST /orders", "k1", value));
 
         let shop = Fixture::start(folder(), "").await;
         let customer = shop.customer(1500).await;

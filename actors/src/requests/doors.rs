@@ -146,7 +146,9 @@ impl<E: Entity> Requests<E> {
         &self,
         binding: Option<RequestBinding>,
     ) -> Option<Result<(), CommandError>> {
-        let RequestBinding { key, fingerprint } = binding?;
+        let RequestBinding {
+            key, fingerprint, ..
+        } = binding?;
         match read(store::actions::of_request(&self.0.database, key)).await {
             Ok(stored) => stored?.action.request.map(|(_, bound)| {
                 if bound == fingerprint {

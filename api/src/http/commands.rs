@@ -273,6 +273,9 @@ async fn carried_out<C: Command>(
         None => Follow::Nothing,
     };
 
+    let wait = asked.wait().filter(|_| place.is_some());
+    let binding = binding.map(|binding| binding.waiting(wait.unwrap_or_default()));
+
     // From here on nothing holds the bytes of the request.
     drop(body);
     let by = Caller { binding, follow };

@@ -3,7 +3,6 @@
 //! The key is scoped to method and path, and bound to the *value* of the request: the fingerprint
 //! covers the validated request, so spelling, order of fields and defaults do not matter.
 
-use ::sagas::{Fingerprint, RequestKey};
 use actix_web::HttpRequest;
 use actors::RequestBinding;
 use serde::Serialize;
@@ -50,8 +49,5 @@ pub fn bind(key: &str, scope: &str, request: &impl Serialize) -> Result<RequestB
     let canonical = serde_json::to_vec(request)
         .map_err(|_| Problem::malformed("the request has no JSON form"))?;
 
-    Ok(RequestBinding {
-        key: RequestKey::new(scope, key),
-        fingerprint: Fingerprint::of(&canonical),
-    })
+    Ok(RequestBinding::new(scope, key, &canonical))
 }

@@ -60,6 +60,8 @@ pub struct Double {
     pub outcome: Mutex<Option<(OrderState, bool)>>,
     /// Whether the answers to commands on orders are those of repeats.
     pub repeated: Mutex<bool>,
+    /// Whether the first answers told of the end.
+    pub end_told: Mutex<bool>,
     pub refusal: Mutex<Option<CommandError>>,
     pub read_error: Mutex<Option<ReadError>>,
     /// Commands and reads never end. Queries with a token end when their wait is over, because the
@@ -139,6 +141,7 @@ impl Double {
             saga_id: Some(SagaId(id())),
             saga_ended,
             repeated: *self.repeated.lock().unwrap(),
+            end_told: *self.end_told.lock().unwrap(),
             seen: vec![
                 Seen {
                     service: domain::ORDERS,

@@ -133,6 +133,7 @@ async fn what_was_written_is_there_after_a_restart() {
         key: RequestKey::new("POST /rooms/1/guests", "k").as_uuid(),
         fingerprint,
         saga: Some(SagaId(Uuid::from_u128(7))),
+        waited_until: Some(Timestamp::from_micros(9)),
     }];
     let updated = to_row(id(1), &written).unwrap().update(1);
     assert!(matches!(rooms.write(updated).await, Fate::Durable));

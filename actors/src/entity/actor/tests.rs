@@ -159,11 +159,43 @@ fn a_key_is_bound_by_a_command_that_finds_it_done() {
     let done = work.command(Command::Lock, key("a"));
     assert!(matches!(done, Outcome::Joined(None, Some(_))), "{done:?}");
     let again = work.command(Command::Lock, key("a"));
-    assert!(matches!(again, Outcome::Repeated(None)), "{again:?}");
+    // There was nothing to wait for.
+    let found = Some(Timestamp::from_micros(1));
+    let Outcome::Repeated { saga, waited_until } = again else {
+        panic!("{again:?}");
+    };
+    assert_eq!((saga, waited_until), (None, found));
     let other = work.command(Command::Lock, key("b"));
     assert!(matches!(other, Outcome::KeyReused), "{other:?}");
 
     // Without a key there is nothing to write.
     let done = work.command(Command::Lock, None);
     assert!(matches!(done, Outcome::Joined(None, None)), "{done:?}");
+}
+
+#[test]
+fn a_key_remembers_until_when_its_first_caller_waits_and_no_later_one() {
+    let mut work = Work::begin();
+    let key = RequestBinding::new("fill", "k1", b"a");
+    let waits = |micros| Some(key.waiting(Duration::from_micros(micros)));
+    work.command(Command::Fill(SHELF), waits(20));
+
+    for later in [Some(key), waits(90)] {
+        let again = work.command(Command::Fill(SHELF), later);
+        let Outcome::Repeated { waited_until, .. } = again else {
+            panic!("{again:?}");
+        };
+        assert_eq!(waited_until, Some(Timestamp::from_micros(21)));
+    }
+
+    let key = RequestBinding::new("fill", "k2", b"a");
+    work.command(Command::Fill(SHELF), Some(key));
+    let again = work.command(
+        Command::Fill(SHELF),
+        Some(key.waiting(Duration::from_secs(1))),
+    );
+    let Outcome::Repeated { waited_until, .. } = again else {
+        panic!("{again:?}");
+    };
+    assert_eq!(waited_until, None);
 }

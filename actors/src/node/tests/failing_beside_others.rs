@@ -15,10 +15,7 @@ fn one_shard(faults: &'static str) -> Setup {
 }
 
 fn binding(key: &str) -> RequestBinding {
-    RequestBinding {
-        key: ::sagas::RequestKey::new("POST /orders/1/cancel", key),
-        fingerprint: ::sagas::Fingerprint::of(b"{}"),
-    }
+    RequestBinding::new("POST /orders/1/cancel", key, b"{}")
 }
 
 impl Fixture {

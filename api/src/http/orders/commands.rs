@@ -102,7 +102,7 @@ impl Command for Create {
         (
             status = 202,
             description = "Being cancelled; also to a repeat that does not wait, whatever has \
-                become of the order since",
+                become of the order since, unless the first answer told of the end",
             body = OrderOutcome
         ),
         (status = 409,
@@ -216,12 +216,13 @@ impl OrderOutcome {
     }
 }
 
-/// The status of a cancel; `None` when it fell back. A repeat that does not wait gets the answer of
-/// the first request: accepted.
+/// The status of a cancel; `None` when it fell back. A repeat that does not wait gets that of the first
+/// answer, which told of the end, or did not.
 fn cancel_status(answer: &OrderAnswer, waited: bool) -> Option<StatusCode> {
+    let told_of_end = waited || answer.end_told;
     match answer.entity.state {
-        OrderState::Cancelled if waited || !answer.repeated => Some(StatusCode::OK),
-        _ if waited && answer.saga_ended => None,
+        OrderState::Cancelled if told_of_end || !answer.repeated => Some(StatusCode::OK),
+        _ if told_of_end && answer.saga_ended => None,
         _ => Some(StatusCode::ACCEPTED),
     }
 }

@@ -3,6 +3,8 @@
 mod bodies;
 mod queries;
 
+use std::time::Duration;
+
 use actors::{CommandError, Follow};
 use domain::{CustomerId, Money, OrderState};
 
@@ -149,6 +151,14 @@ async fn the_status_of_a_cancel_follows_from_state_saga_and_wait() {
         assert_eq!(answer.json["sagaId"], ID);
     }
 
+    // Repeats of requests that were answered with the end.
+    *node.double.end_told.lock().unwrap() = true;
+    *node.double.outcome.lock().unwrap() = Some((OrderState::Cancelled, true));
+    assert_eq!(node.post(&path, "", &[]).await.status, 200);
+    *node.double.outcome.lock().unwrap() = Some((OrderState::Approved, true));
+    node.post(&path, "", &[]).await.is_problem(409);
+    *node.double.end_told.lock().unwrap() = false;
+
     *node.double.outcome.lock().unwrap() = Some((OrderState::Approved, true));
     let fell_back = node.post(&path, "", wait).await;
     fell_back.is_problem(409);
@@ -247,4 +257,25 @@ async fn a_caller_that_waits_for_a_saga_keeps_nobody_from_working() {
 
     let (waited, ()) = futures_util::future::join(waiting, others).await;
     assert_eq!(waited.status, 201, "{}", waited.text);
+}
+
+#[actix_web::test]
+async fn a_key_says_how_long_its_caller_waits() {
+    let node = Node::new();
+    let path = format!("/orders/{ID}/cancel");
+    let key = ("idempotency-key", "k1");
+    for (headers, wait) in [
+        (vec![key], 0),
+        (vec![key, ("prefer", "wait=0")], 0),
+        (vec![key, ("prefer", "wait=5")], 5),
+        (vec![key, ("prefer", "wait=99")], 30),
+    ] {
+        node.post(&path, "", &headers).await;
+        let bound = taken(&node.double.binding);
+        assert_eq!(bound.wait, Duration::from_secs(wait), "{headers:?}");
+    }
+    // There is nothing to wait for.
+    let path = format!("/orders/{ID}/ship");
+    node.post(&path, "", &[key, ("prefer", "wait=5")]).await;
+    assert_eq!(taken(&node.double.binding).wait, Duration::ZERO);
 }

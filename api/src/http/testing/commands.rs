@@ -58,6 +58,7 @@ impl Commands for Double {
                 saga_id: None,
                 saga_ended: false,
                 repeated: false,
+                end_told: false,
                 seen: vec![Seen {
                     service: domain::CUSTOMERS,
                     entity: id(),
@@ -88,6 +89,7 @@ impl Commands for Double {
                 saga_id: None,
                 saga_ended: false,
                 repeated: false,
+                end_told: false,
                 seen: vec![Seen {
                     service: domain::CUSTOMERS,
                     entity: customer.0,
