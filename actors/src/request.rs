@@ -114,7 +114,7 @@ pub enum Command<E: Entity> {
         outcome: Option<String>,
     },
     /// Keeps what an operator does to something that no shard owns, under the key of its request.
-    Note(Noting),
+    Note(Box<Noting>),
 }
 
 /// The answer to a question.

@@ -39,7 +39,7 @@ impl<E: Entity> Requests<E> {
         noting: Noting,
     ) -> Result<Option<NotedOutcome>, CommandError> {
         let shard = self.shard_of(binding.key.as_uuid());
-        let mut sent = self.send(shard, Command::Note(noting), Some(binding), None)?;
+        let mut sent = self.send(shard, Command::Note(Box::new(noting)), Some(binding), None)?;
         match self.answered(&mut sent).await? {
             Answer::Noted(outcome) => Ok(outcome),
             _ => Err(CommandError::Failed),

@@ -61,7 +61,7 @@ impl<E: Entity> Shard<E> {
             }
         };
 
-        let (row, outcome) = self.change_of_note(noting, binding, kept);
+        let (row, outcome) = self.change_of_note(*noting, binding, kept);
         let step = Step {
             answer: Some(Ok(Answer::Noted(outcome))),
             ..Step::default()

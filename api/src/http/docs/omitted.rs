@@ -6,7 +6,7 @@ use utoipa::openapi::schema::{ArrayItems, SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 
 /// The bodies of requests, in which `null` counts as not given.
-const BODIES: [&str; 7] = [
+const BODIES: [&str; 9] = [
     "NewOrder",
     "OperatorReason",
     "SagaBulk",
@@ -14,6 +14,8 @@ const BODIES: [&str; 7] = [
     "MessageEdit",
     "ParkedBulk",
     "ParkedBulkFilter",
+    "InViewsBulk",
+    "InViewsBulkFilter",
 ];
 
 /// Takes `null` out of the types of whatever is left out instead.

@@ -140,10 +140,10 @@ fn conditions() -> impl Iterator<Item = Parameter> {
     })
 }
 
-/// Whether a command is bound to its key though it is none on an entity: it begins a generation of a
-/// view, or goes back to one, or is about a parked message.
+/// Whether a command is bound to its key though it is none on an entity: it is about a view, or about a
+/// parked message.
 fn binds_its_key(path: &str) -> bool {
-    path.ends_with("/rebuild") || path.ends_with("/revert") || path.starts_with("/quarantine")
+    path.starts_with("/views") || path.starts_with("/quarantine")
 }
 
 /// The problems that a route answers, besides those that are its own.
