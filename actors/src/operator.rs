@@ -77,7 +77,7 @@ impl SagaAction {
         match self {
             SagaAction::Retry => "saga.retried",
             SagaAction::Cancel => "saga.cancelled",
-            SagaAction::Abandon => "saga.abandoned",
+            SagaAction::Abandon => store::actions::SAGA_ABANDONED,
         }
     }
 }

@@ -7,6 +7,7 @@
 use domain::saga::{CANCEL_ORDER, CREATE_ORDER, SagaState, id_of};
 use domain::{OrderId, OrderState, SagaId, ShardId};
 use store::services::orders::snapshot::OrderHead;
+use store::snapshot::outboxes::Sent;
 use store::{census, parking};
 use uuid::Uuid;
 
@@ -33,8 +34,9 @@ pub(super) async fn saga(
     Ok(is_given_up.then_some(saga))
 }
 
-/// Whether something of the saga may still reach the customer: it waits there, or messages of its
-/// shard to that of the customer are in flight.
+/// Whether something of the saga may still reach the customer: it waits there, or is in flight from its
+/// shard to that of the customer. Whatever else is in flight between them excuses nothing: a last word
+/// that was lost would never be missed where others are always on their way.
 pub(super) async fn is_on_its_way(
     stores: &Stores,
     saga: SagaId,
@@ -45,6 +47,13 @@ pub(super) async fn is_on_its_way(
     let receiver = ShardId::of(domain::CUSTOMERS, customer, stores.shards);
 
     // Looked for last: what was in flight before may be parked by now.
-    Ok(in_flight::is_any(stores, source, receiver).await?
-        || parking::has_of_saga(&stores.customers, saga).await?)
+    // Of what release 0.1 has sent it is not known to which saga it belongs.
+    let is_its_own = |sent: &Sent| match sent.saga {
+        Some(of) => of == saga,
+        None => sent.entity == customer,
+    };
+    Ok(
+        in_flight::is_any(stores, (source, receiver), is_its_own).await?
+            || parking::has_of_saga(&stores.customers, saga).await?,
+    )
 }

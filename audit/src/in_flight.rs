@@ -2,6 +2,7 @@
 
 use domain::ShardId;
 use store::snapshot::Snapshot;
+use store::snapshot::outboxes::Sent;
 use store::unit::MAX_MESSAGES;
 use store::{Destination, Stream};
 
@@ -11,17 +12,18 @@ use super::stores::Stores;
 /// Rows of an outbox read at a time.
 const ROWS: u64 = 2_000;
 
-/// Whether there is anything. The receiver's position is read first: what has gone on meanwhile is
-/// taken for something under way, never the other way round.
+/// Whether there is anything that is meant. The receiver's position is read first: what has gone on
+/// meanwhile is taken for something under way, never the other way round.
 pub(super) async fn is_any(
     stores: &Stores,
-    from: ShardId,
-    to: ShardId,
+    (from, to): (ShardId, ShardId),
+    is_meant: impl Fn(&Sent) -> bool,
 ) -> Result<bool, AuditError> {
     let read = position(stores, from, to).await?;
-    let is_unread = |(sequence, destination): &(u64, Destination)| {
-        *destination == Destination::Shard(to)
-            && i64::try_from(*sequence).is_ok_and(|sequence| sequence > read)
+    let is_unread = |sent: &Sent| {
+        sent.destination == Destination::Shard(to)
+            && i64::try_from(sent.sequence).is_ok_and(|sequence| sequence > read)
+            && is_meant(sent)
     };
     // A row has the sequence of its first message, and may hold some that follow.
     let mut after = read.saturating_sub(i64::try_from(MAX_MESSAGES).unwrap_or(0));

@@ -174,8 +174,8 @@ impl<'a> Walk<'a> {
                         found,
                     ));
                 }
-                for (sequence, destination) in messages {
-                    self.message(*sequence, *destination);
+                for sent in messages {
+                    self.message(sent.sequence, sent.destination);
                 }
             }
         }

@@ -5,6 +5,7 @@
 use domain::{OrderId, OrderState, ShardId};
 use store::services::customers::tables::reservation;
 use store::services::orders::snapshot::OrderHead;
+use store::snapshot::outboxes::Sent;
 use store::{SourceStream, history, parking, shards};
 use uuid::Uuid;
 
@@ -25,8 +26,9 @@ pub(super) async fn is_on_its_way(
     let hears = ShardId::new(domain::CUSTOMERS, orders.number);
     let holds = ShardId::of(domain::CUSTOMERS, customer, stores.shards);
 
+    let is_to_it = |sent: &Sent| sent.entity == customer;
     Ok(is_unheard(stores, order, head, (orders, hears)).await?
-        || in_flight::is_any(stores, hears, holds).await?
+        || in_flight::is_any(stores, (hears, holds), is_to_it).await?
         || parking::count_of(&stores.customers, customer).await? > 0)
 }
 

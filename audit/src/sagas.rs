@@ -38,6 +38,9 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
         let sagas = snapshot.sagas(after, SAGAS).await?;
         let orders = snapshot.orders_of(&sagas).await?;
         let timers = snapshot.timers_of(&sagas).await?;
+        let abandoned = sagas.iter().filter(|saga| is_abandoned(saga));
+        let abandoned: Vec<_> = abandoned.map(|saga| saga.saga_id).collect();
+        let given_up = snapshot.given_up(&abandoned).await?;
         snapshot.end().await?;
         let Some(last) = sagas.last() else {
             break;
@@ -52,6 +55,14 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
                 &mut overdue,
                 &mut report,
             );
+
+            // The unit that gives a saga up keeps who has done it.
+            if is_abandoned(saga) && !given_up.contains(&saga.saga_id) {
+                let subject = format!("saga {} of order {}", saga.saga_id, saga.entity_id);
+                let expected = "that of whoever has given it up";
+                let problem = Problem::new(subject, "operator action", expected, "none");
+                report.violated_by(Invariant::Operators, problem);
+            }
 
             let timer = timers.get(&saga.saga_id).copied();
             if timer != saga.wake_at {
@@ -109,6 +120,10 @@ fn check(
             }
         }
     }
+}
+
+fn is_abandoned(saga: &SagaRow) -> bool {
+    saga.state == SagaState::Abandoned.name()
 }
 
 /// The saga's state, or what is wrong with it and its order.

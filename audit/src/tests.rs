@@ -1,6 +1,7 @@
 //! The auditor on real stores: it finds what a node leaves behind in order, and each damage as what
 //! it is.
 
+mod given_up;
 pub(super) mod shop;
 mod views;
 

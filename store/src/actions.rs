@@ -18,6 +18,9 @@ use crate::{ServiceDatabase, StoreError};
 /// How the name of an action ends of which no more is known than that it was asked for.
 pub const ASKED: &str = "-asked";
 
+/// An operator has given a saga up.
+pub const SAGA_ABANDONED: &str = "saga.abandoned";
+
 /// Something that an operator has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorAction {

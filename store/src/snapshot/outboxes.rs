@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sagas::{ShardId, Timestamp};
+use sagas::{SagaId, ShardId, Timestamp};
 use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
@@ -43,6 +43,19 @@ fn beginning_of_events() -> Expr {
     Func::cust("substr").arg(events).arg(1).arg(1).into()
 }
 
+/// Where a command or reply goes, and what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its place in its outbox.
+    pub sequence: u64,
+    /// The shard that it goes to.
+    pub destination: Destination,
+    /// The entity it addresses.
+    pub entity: Uuid,
+    /// The saga that asks, or is answered.
+    pub saga: Option<SagaId>,
+}
+
 /// One row of an outbox, without its events.
 #[derive(Debug)]
 pub struct OutboxRow {
@@ -54,8 +67,8 @@ pub struct OutboxRow {
     pub has_events: bool,
     /// When they were sent.
     pub time: Timestamp,
-    /// Where its commands and replies go, with their sequences; an error when they cannot be read.
-    pub messages: Result<Vec<(u64, Destination)>, StoreError>,
+    /// Its commands and replies; an error when they cannot be read.
+    pub messages: Result<Vec<Sent>, StoreError>,
 }
 
 impl Snapshot {
@@ -139,7 +152,12 @@ impl Snapshot {
         let messages = stored::from_row(self.service, &row).map(|messages| {
             messages
                 .into_iter()
-                .map(|message| (message.sequence, message.destination))
+                .map(|message| Sent {
+                    sequence: message.sequence,
+                    destination: message.destination,
+                    entity: message.entity,
+                    saga: message.attempt.map(|attempt| attempt.saga),
+                })
                 .collect()
         });
 

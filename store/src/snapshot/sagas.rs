@@ -1,6 +1,6 @@
 //! Sagas, in the order of their ids.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ::sagas::SagaId;
 use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::Snapshot;
 use crate::StoreError;
+use crate::actions::SAGA_ABANDONED;
 use crate::mapping::IDS_PER_QUERY;
-use crate::tables::{saga, timer};
+use crate::tables::{action, saga, timer};
 
 /// The columns of a saga that what it works on must agree with.
 #[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
@@ -99,6 +100,29 @@ impl Snapshot {
                 .select_only()
                 .columns([saga::Column::SagaId, saga::Column::Version])
                 .filter(saga::Column::SagaId.is_in(ids.iter().copied()))
+                .into_tuple()
+                .all(&self.transaction)
+                .await
+                .map_err(|e| self.failed(e))?;
+            found.extend(rows);
+        }
+
+        Ok(found)
+    }
+
+    /// Those of some sagas that operators have given up, as what is kept of operators says.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn given_up(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
+        let mut found = HashSet::with_capacity(ids.len());
+
+        for ids in ids.chunks(IDS_PER_QUERY) {
+            let rows: Vec<Uuid> = action::Entity::find()
+                .select_only()
+                .column(action::Column::SubjectId)
+                .filter(action::Column::SubjectId.is_in(ids.iter().copied()))
+                .filter(action::Column::Action.eq(SAGA_ABANDONED))
                 .into_tuple()
                 .all(&self.transaction)
                 .await
