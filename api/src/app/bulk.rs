@@ -12,11 +12,12 @@ use domain::{MessageId, SagaId};
 use futures_util::StreamExt;
 use futures_util::stream;
 use sagas::RequestKey;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use self::targets::{Found, InView, Target, of_one};
 use super::operations::Operations;
 use crate::ports::{
     Bulk, BulkError, BulkFuture, BulkOutcome, BulkRefusal, CommandFuture, InViewsBulk,
@@ -24,61 +25,22 @@ use crate::ports::{
     ViewAction, ViewOperations,
 };
 
+mod targets;
+
 /// So many commands are under way at once, so that those of callers find their place among them.
 const AT_ONCE: usize = 16;
 /// An answer tells of so many refusals.
 const REFUSALS: usize = 20;
 
 /// Acts on what operators find.
-pub(super) struct BulkOperations {
+pub(super) struct BulkOperations(Arc<Acting>);
+
+struct Acting {
     gateway: Gateway,
     operations: Arc<Operations>,
     views: Arc<dyn ViewOperations>,
     /// One request at a time.
     turn: Semaphore,
-}
-
-/// Something that a request is about.
-trait Target: Clone + Serialize + DeserializeOwned {
-    fn id(&self) -> Uuid;
-
-    /// What tells it from all others of its request.
-    fn key(&self) -> String;
-}
-
-/// A saga, or a parked message.
-impl Target for Uuid {
-    fn id(&self) -> Uuid {
-        *self
-    }
-
-    fn key(&self) -> String {
-        self.to_string()
-    }
-}
-
-/// An entity in one of the views.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct InView {
-    view: String,
-    entity: Uuid,
-}
-
-impl Target for InView {
-    fn id(&self) -> Uuid {
-        self.entity
-    }
-
-    fn key(&self) -> String {
-        format!("{} {}", self.view, self.entity)
-    }
-}
-
-/// What a request is about.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Found<T> {
-    ids: Vec<T>,
-    next: Option<String>,
 }
 
 impl BulkOperations {
@@ -87,14 +49,16 @@ impl BulkOperations {
         operations: Arc<Operations>,
         views: Arc<dyn ViewOperations>,
     ) -> Self {
-        BulkOperations {
+        BulkOperations(Arc::new(Acting {
             gateway,
             operations,
             views,
             turn: Semaphore::new(1),
-        }
+        }))
     }
+}
 
+impl Acting {
     /// Does it once, however often it is asked for under this key.
     async fn once<'a, T: Target>(
         &'a self,
@@ -196,6 +160,23 @@ struct Asked {
 
 impl Bulk for BulkOperations {
     fn sagas(&self, bulk: SagaBulk) -> BulkFuture<'_> {
+        let acting = Arc::clone(&self.0);
+        Box::pin(goes_on(async move { acting.sagas(bulk).await }))
+    }
+
+    fn parked(&self, bulk: ParkedBulk) -> BulkFuture<'_> {
+        let acting = Arc::clone(&self.0);
+        Box::pin(goes_on(async move { acting.parked(bulk).await }))
+    }
+
+    fn in_views(&self, bulk: InViewsBulk) -> BulkFuture<'_> {
+        let acting = Arc::clone(&self.0);
+        Box::pin(goes_on(async move { acting.in_views(bulk).await }))
+    }
+}
+
+impl Acting {
+    async fn sagas(&self, bulk: SagaBulk) -> Result<BulkOutcome, BulkError> {
         let asked = Asked {
             action: bulk.action.name(),
             dry_run: bulk.dry_run,
@@ -207,10 +188,10 @@ impl Bulk for BulkOperations {
             let done = self.gateway.operate_saga(SagaId(id), action, by, binding);
             Box::pin(async { done.await.map(drop) })
         };
-        Box::pin(self.run(asked, find, act))
+        self.run(asked, find, act).await
     }
 
-    fn parked(&self, bulk: ParkedBulk) -> BulkFuture<'_> {
+    async fn parked(&self, bulk: ParkedBulk) -> Result<BulkOutcome, BulkError> {
         let asked = Asked {
             action: bulk.action.name(),
             dry_run: bulk.dry_run,
@@ -224,10 +205,10 @@ impl Bulk for BulkOperations {
                 .operate_parked(MessageId(id), action, by, binding);
             Box::pin(done)
         };
-        Box::pin(self.run(asked, find, act))
+        self.run(asked, find, act).await
     }
 
-    fn in_views(&self, bulk: InViewsBulk) -> BulkFuture<'_> {
+    async fn in_views(&self, bulk: InViewsBulk) -> Result<BulkOutcome, BulkError> {
         let ViewAction::Heal = bulk.action;
         let asked = Asked {
             action: bulk.action.name(),
@@ -242,8 +223,20 @@ impl Bulk for BulkOperations {
                 healed.map(drop).map_err(|error| not_healed(&view, error))
             })
         };
-        Box::pin(self.run(asked, find, act))
+        self.run(asked, find, act).await
     }
+}
+
+/// Goes on when nobody waits any more: five hundred things may take longer than an answer, and whoever
+/// asks again with the key finds it done, or waits for it.
+async fn goes_on(
+    work: impl Future<Output = Result<BulkOutcome, BulkError>> + 'static,
+) -> Result<BulkOutcome, BulkError> {
+    let going_on = actix_rt::spawn(work);
+    going_on.await.unwrap_or_else(|error| {
+        tracing::error!(error = %error, "what is done to many things has not come to its end");
+        Err(CommandError::Failed.into())
+    })
 }
 
 /// Why an entity is not healed, where several views may be meant. That a view does not answer is told
@@ -256,15 +249,6 @@ fn not_healed(view: &str, error: ReadError) -> CommandError {
         ReadError::KeyReused => CommandError::KeyReused,
         ReadError::Failed => CommandError::Failed,
         _ => CommandError::Unavailable,
-    }
-}
-
-/// The key of one command among many.
-fn of_one(binding: RequestBinding, target: &impl Target) -> RequestBinding {
-    let scope = format!("bulk {}", binding.key.as_uuid());
-    RequestBinding {
-        key: RequestKey::new(&scope, &target.key()),
-        ..binding
     }
 }
 
@@ -327,4 +311,33 @@ fn read<T: DeserializeOwned>(json: &str) -> Result<T, BulkError> {
         tracing::error!(error = %error, "a request about many things cannot be read");
         CommandError::Failed.into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn what_nobody_waits_for_any_more_goes_on() {
+        let (go_on, gone_on) = oneshot::channel();
+        let (told, done) = oneshot::channel();
+        let work = async move {
+            gone_on.await.unwrap();
+            told.send(()).unwrap();
+            let nothing = Found::<Uuid> {
+                ids: Vec::new(),
+                next: None,
+            };
+            Ok(nothing_done("retry", nothing))
+        };
+
+        // Its answer takes too long.
+        assert!(Box::pin(goes_on(work)).now_or_never().is_none());
+
+        go_on.send(()).unwrap();
+        done.await.unwrap();
+    }
 }
