@@ -43,6 +43,7 @@ mod ranges;
 mod releases;
 mod report;
 mod reservations;
+mod retries;
 mod sagas;
 mod snapshots;
 mod stores;

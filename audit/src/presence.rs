@@ -8,6 +8,7 @@
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
+use domain::Service;
 use store::ServiceDatabase;
 
 use super::AuditError;
@@ -22,9 +23,20 @@ pub(super) struct Presence {
     pub any: bool,
     /// One that meets the deadlines of sagas and orders.
     pub on_orders: bool,
+    /// One that has customers answer.
+    pub on_customers: bool,
 }
 
 impl Presence {
+    /// Whether one is at work on this service's database.
+    pub(super) fn on(self, service: Service) -> bool {
+        if service == domain::ORDERS {
+            self.on_orders
+        } else {
+            self.on_customers
+        }
+    }
+
     pub(super) async fn look(
         folder: &Path,
         customers: &ServiceDatabase,
@@ -37,6 +49,7 @@ impl Presence {
         Ok(Presence {
             any: here || on_orders || on_customers,
             on_orders,
+            on_customers,
         })
     }
 }

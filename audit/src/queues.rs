@@ -16,10 +16,11 @@ use super::AuditError;
 use super::inboxes;
 use super::problem::{Mismatch, Problem};
 use super::report::{Invariant, Report};
+use super::retries;
 use super::stores::Stores;
 
 /// Rows read at a time, each time in a snapshot of their own.
-const ROWS: u64 = 1_000;
+pub(super) const ROWS: u64 = 1_000;
 /// Tells of at most so many timers that wake nobody.
 const TIMERS: u64 = 1_000;
 
@@ -30,6 +31,7 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
 
     for service in domain::SERVICES {
         parked_messages(stores, service, &mut report).await?;
+        retries::audit(stores, service, &mut report).await?;
         timers(stores, service, &mut report).await?;
         operators(stores, service, &mut report).await?;
     }

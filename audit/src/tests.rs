@@ -348,6 +348,37 @@ fn damaged_sagas_are_found() {
 }
 
 #[test]
+fn a_parked_message_that_nobody_tries_again_is_a_violation_only_while_a_node_runs() {
+    let folder = Left::behind().copy();
+    damage(
+        folder.path(),
+        CUSTOMERS,
+        "UPDATE parked_messages SET state = 'WAITING', next_attempt_at = 1",
+    );
+
+    let at_rest = audit(folder.path());
+    assert!(at_rest.holds(), "{at_rest}");
+
+    let lock = File::create(folder.path().join(LOCK_FILE)).unwrap();
+    lock.try_lock().unwrap();
+    let running = audit(folder.path());
+    let violated: Vec<_> = running.violated().collect();
+    assert_eq!(violated, vec![Invariant::Quarantine], "{running}");
+    assert!(running.to_string().contains("next attempt"), "{running}");
+
+    // What waits behind another has no time of its own, and what is in quarantine waits for nobody.
+    for rest in [
+        "next_attempt_at = NULL",
+        "state = 'QUARANTINED', next_attempt_at = 1",
+    ] {
+        let sql = format!("UPDATE parked_messages SET {rest}");
+        damage(folder.path(), CUSTOMERS, &sql);
+        let report = audit(folder.path());
+        assert!(report.holds(), "{report}");
+    }
+}
+
+#[test]
 fn an_overdue_saga_is_a_violation_only_while_a_node_runs() {
     let folder = Left::behind().copy();
     damage(

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::shown::absent;
 use crate::ports::{
-    InViewsQuery, Listed, ParkedInView, ParkedQuery, QuarantineCause, ReadError, VIEWS,
+    InViewsQuery, Listed, Page, ParkedInView, ParkedQuery, QuarantineCause, ReadError, VIEWS,
 };
 
 /// So many of each view stand beside a list of parked messages.
@@ -111,14 +111,18 @@ pub(super) fn list(views: &Views, query: &InViewsQuery) -> Result<Listed<ParkedI
         cause: query.cause.as_deref().map(Cause::containing),
         before: before(query.older_than),
     };
-    let mut items = meant.find(views);
-    if let Some(cursor) = &query.page.cursor {
+    paged(meant.find(views), &query.page)
+}
+
+/// A page of a list in its order.
+fn paged(mut items: Vec<ParkedInView>, page: &Page) -> Result<Listed<ParkedInView>, ReadError> {
+    if let Some(cursor) = &page.cursor {
         let after = read_place(cursor)?;
         items.retain(|entry| place(entry) > after);
     }
 
-    let more = items.len() > query.page.limit;
-    items.truncate(query.page.limit);
+    let more = items.len() > page.limit;
+    items.truncate(page.limit);
     let next = items.last().filter(|_| more).map(write_place);
     Ok(Listed { items, next })
 }
@@ -212,4 +216,61 @@ pub(super) fn causes(views: &Views) -> Vec<QuarantineCause> {
     let mut causes: Vec<_> = counts.into_values().collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.messages));
     causes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(view: &'static str, since: i64) -> ParkedInView {
+        let entity = QuarantinedEntity {
+            source: ShardId::new(domain::ORDERS, 3),
+            entity: Uuid::from_u128(7),
+            version: 2,
+            sequence: 9,
+            cause: "it is odd".to_owned(),
+            time: Timestamp::from_micros(1),
+            since: (since > 0).then(|| Timestamp::from_micros(since)),
+        };
+        shown(view, entity)
+    }
+
+    #[test]
+    fn an_entity_that_several_views_stopped_at_the_same_time_is_listed_once_for_each() {
+        let all = || {
+            vec![
+                entry("documents", 5),
+                entry("search", 5),
+                entry("search", 6),
+            ]
+        };
+        let (mut cursor, mut listed) = (None, Vec::new());
+        loop {
+            let page = Page { limit: 1, cursor };
+            let Listed { items, next } = paged(all(), &page).unwrap();
+            listed.extend(items.iter().map(place));
+            if next.is_none() {
+                break;
+            }
+            cursor = next;
+        }
+        assert_eq!(listed, all().iter().map(place).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn where_it_was_not_kept_it_is_in_quarantine_since_its_event() {
+        assert_eq!(entry("search", 0).since, Timestamp::from_micros(1));
+    }
+
+    #[test]
+    fn a_cursor_of_another_list_is_refused() {
+        for cursor in ["", "bm8", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAb2Rk"] {
+            let page = Page {
+                limit: 1,
+                cursor: Some(cursor.to_owned()),
+            };
+            let refused = paged(Vec::new(), &page).err();
+            assert_eq!(refused, Some(ReadError::InvalidCursor), "{cursor}");
+        }
+    }
 }

@@ -204,7 +204,9 @@ fn obstacle(Obstacle { entry, is_own }: &Obstacle) -> String {
 /// What an operator has done, and why.
 fn action(done: &Value) -> Option<Moment> {
     let fact = |name| cell(done.get(name));
-    let subject = fact("subjectId");
+    // A view has a name, and no id.
+    let subject = done.get("view").or_else(|| done.get("subjectId"));
+    let subject = cell(subject);
     let reason = done.get("reason").and_then(Value::as_str);
     let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
     Some(Moment {

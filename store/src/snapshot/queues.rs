@@ -1,11 +1,14 @@
 //! What waits: parked messages and timers; and what operators have done. All of it is rare.
 
+use std::collections::HashMap;
+
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::Snapshot;
 use crate::StoreError;
+use crate::mapping::IDS_PER_QUERY;
 use crate::tables::{action, bulk, parked, timer};
 
 impl Snapshot {
@@ -28,6 +31,28 @@ impl Snapshot {
             .all(&self.transaction)
             .await
             .map_err(|e| self.failed(e))
+    }
+
+    /// The versions of the rows of some parked messages; one that is gone is not in it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn parked_versions(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>, StoreError> {
+        let mut found = HashMap::with_capacity(ids.len());
+
+        for ids in ids.chunks(IDS_PER_QUERY) {
+            let rows: Vec<(Uuid, i64)> = parked::Entity::find()
+                .select_only()
+                .columns([parked::Column::MessageId, parked::Column::Version])
+                .filter(parked::Column::MessageId.is_in(ids.iter().copied()))
+                .into_tuple()
+                .all(&self.transaction)
+                .await
+                .map_err(|e| self.failed(e))?;
+            found.extend(rows);
+        }
+
+        Ok(found)
     }
 
     /// Timers that wake nobody: there is no saga of their id, nor an entity of the service. At most

@@ -119,4 +119,17 @@ fn what_operators_have_done_is_told_with_who_and_why() {
     let last = story.timeline.last().unwrap();
     assert_eq!(last.place, Place::Operator);
     assert_eq!(last.what, "message.replayed by ada: the release is out");
+    assert_eq!(last.detail.as_deref(), Some("q2"));
+
+    let mut healed = found(2, "COMPLETED");
+    healed.actions = vec![
+        json!({"id": "a2", "action": "view.healed", "view": "search", "entityId": "o1", "by": "bea",
+        "time": "2026-01-01T00:00:05Z"}),
+    ];
+    let story = tell(healed);
+    let last = story.timeline.last().unwrap();
+    assert_eq!(
+        (last.what.as_str(), last.detail.as_deref()),
+        ("view.healed by bea", Some("search"))
+    );
 }
