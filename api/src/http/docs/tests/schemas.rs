@@ -121,7 +121,7 @@ fn a_body_is_filled_in_with_examples_and_not_with_whatever_a_pattern_allows() {
 }
 
 /// The bodies of requests, in which `null` counts as not given.
-const BODIES: [&str; 7] = [
+const BODIES: [&str; 9] = [
     "NewOrder",
     "OperatorReason",
     "SagaBulk",
@@ -129,6 +129,8 @@ const BODIES: [&str; 7] = [
     "MessageEdit",
     "ParkedBulk",
     "ParkedBulkFilter",
+    "InViewsBulk",
+    "InViewsBulkFilter",
 ];
 
 /// All schemas of answers and parameters, each with its place.
