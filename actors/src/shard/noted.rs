@@ -22,15 +22,24 @@ const REMEMBERED: usize = 1_000;
 /// What units that may be in flight have done, each with the ticket of its unit.
 #[derive(Debug, Default)]
 pub(super) struct NotedActions {
-    done: HashMap<RequestKey, (NotedOutcome, u64)>,
+    done: HashMap<RequestKey, Noted>,
     withdrawn: HashMap<Uuid, u64>,
+}
+
+/// What a request has come to.
+#[derive(Debug)]
+struct Noted {
+    outcome: NotedOutcome,
+    /// Its row, which tells of it with the next unit that is durable.
+    row: Uuid,
+    ticket: u64,
 }
 
 impl NotedActions {
     /// Up to `durable` the database shows it.
     fn forget(&mut self, durable: u64) {
         if self.done.len() + self.withdrawn.len() >= REMEMBERED {
-            self.done.retain(|_, (_, ticket)| *ticket > durable);
+            self.done.retain(|_, noted| noted.ticket > durable);
             self.withdrawn.retain(|_, ticket| *ticket > durable);
         }
     }
@@ -89,7 +98,11 @@ impl<E: Entity> Shard<E> {
             (Noting::Before(_), done) => (None, done),
             (Noting::After(note), None) => {
                 let outcome = note.outcome(binding);
-                let done = (outcome.clone(), self.ticket + 1);
+                let done = Noted {
+                    outcome: outcome.clone(),
+                    row: note.id,
+                    ticket: self.ticket + 1,
+                };
                 self.noted.done.insert(binding.key, done);
                 (Some(note.row(binding, at)), Some(outcome))
             }
@@ -109,13 +122,16 @@ impl<E: Entity> Shard<E> {
 
     async fn noted(&self, key: RequestKey) -> Result<Kept, StoreError> {
         let stored = actions::noted_of_request(&self.parts.database, key).await?;
-        let known = self.noted.done.get(&key).map(|(done, _)| done.clone());
+        let known = self.noted.done.get(&key);
 
         let is_there = |stored: &&StoredAction| {
-            stored.action.is_asked() && !self.noted.withdrawn.contains_key(&stored.id)
+            let is_done = known.is_some_and(|known| known.row == stored.id);
+            let is_withdrawn = self.noted.withdrawn.contains_key(&stored.id);
+            stored.action.is_asked() && !is_done && !is_withdrawn
         };
+        let outcome = known.map(|known| known.outcome.clone());
         Ok(Kept {
-            outcome: known.or_else(|| stored.iter().find_map(NotedOutcome::of)),
+            outcome: outcome.or_else(|| stored.iter().find_map(NotedOutcome::of)),
             asked: stored
                 .iter()
                 .filter(is_there)

@@ -5,6 +5,7 @@
 //! everything is: a repeat goes on with the same things, each of which remembers what was done to
 //! it, and when all is done it gets the same answer.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use actors::{CommandError, Gateway, RequestBinding};
@@ -14,7 +15,7 @@ use futures_util::stream;
 use sagas::RequestKey;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use self::targets::{Found, InView, Target, of_one};
@@ -40,7 +41,7 @@ struct Acting {
     operations: Arc<Operations>,
     views: Arc<dyn ViewOperations>,
     /// One request at a time.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
 }
 
 impl BulkOperations {
@@ -53,8 +54,16 @@ impl BulkOperations {
             gateway,
             operations,
             views,
-            turn: Semaphore::new(1),
+            turn: Arc::new(Semaphore::new(1)),
         }))
+    }
+
+    /// Waits for its turn, as long as somebody waits for the answer. From then on it goes on.
+    async fn begin(&self) -> (Arc<Acting>, Option<OwnedSemaphorePermit>) {
+        let acting = Arc::clone(&self.0);
+        // Nobody closes it.
+        let turn = Arc::clone(&acting.turn).acquire_owned().await.ok();
+        (acting, turn)
     }
 }
 
@@ -112,7 +121,6 @@ impl Acting {
         find: impl Future<Output = Result<Found<T>, BulkError>>,
         act: impl Fn(T, Option<RequestBinding>) -> CommandFuture<'a, ()>,
     ) -> Result<BulkOutcome, BulkError> {
-        let _turn = self.turn.acquire().await;
         match binding {
             _ if dry_run => Ok(nothing_done(action, find.await?)),
             Some(binding) => self.once(action, binding, find, act).await,
@@ -160,18 +168,24 @@ struct Asked {
 
 impl Bulk for BulkOperations {
     fn sagas(&self, bulk: SagaBulk) -> BulkFuture<'_> {
-        let acting = Arc::clone(&self.0);
-        Box::pin(goes_on(async move { acting.sagas(bulk).await }))
+        Box::pin(async move {
+            let (acting, turn) = self.begin().await;
+            goes_on(turn, async move { acting.sagas(bulk).await }).await
+        })
     }
 
     fn parked(&self, bulk: ParkedBulk) -> BulkFuture<'_> {
-        let acting = Arc::clone(&self.0);
-        Box::pin(goes_on(async move { acting.parked(bulk).await }))
+        Box::pin(async move {
+            let (acting, turn) = self.begin().await;
+            goes_on(turn, async move { acting.parked(bulk).await }).await
+        })
     }
 
     fn in_views(&self, bulk: InViewsBulk) -> BulkFuture<'_> {
-        let acting = Arc::clone(&self.0);
-        Box::pin(goes_on(async move { acting.in_views(bulk).await }))
+        Box::pin(async move {
+            let (acting, turn) = self.begin().await;
+            goes_on(turn, async move { acting.in_views(bulk).await }).await
+        })
     }
 }
 
@@ -230,9 +244,13 @@ impl Acting {
 /// Goes on when nobody waits any more: five hundred things may take longer than an answer, and whoever
 /// asks again with the key finds it done, or waits for it.
 async fn goes_on(
+    turn: Option<OwnedSemaphorePermit>,
     work: impl Future<Output = Result<BulkOutcome, BulkError>> + 'static,
 ) -> Result<BulkOutcome, BulkError> {
-    let going_on = actix_rt::spawn(work);
+    let going_on = actix_rt::spawn(async move {
+        let _turn = turn;
+        work.await
+    });
     going_on.await.unwrap_or_else(|error| {
         tracing::error!(error = %error, "what is done to many things has not come to its end");
         Err(CommandError::Failed.into())
@@ -268,15 +286,24 @@ fn nothing_done<T: Target>(action: &'static str, found: Found<T>) -> BulkOutcome
 /// Does something to each of what was found.
 ///
 /// # Errors
-/// When it is not known of one whether it was done: then it is asked for again.
+/// When it is not known of one whether it was done: then no other is begun, and it is asked for again.
 async fn each<'a, T: Target>(
     action: &'static str,
     found: Found<T>,
     act: impl Fn(T) -> CommandFuture<'a, ()>,
 ) -> Result<BulkOutcome, BulkError> {
+    let is_away = Cell::new(false);
     let acted = stream::iter(found.ids.clone()).map(|target| {
         let (id, done) = (target.id(), act(target));
-        async move { (id, done.await) }
+        let is_away = &is_away;
+        async move {
+            if is_away.get() {
+                return (id, Err(CommandError::Unavailable));
+            }
+            let done = done.await;
+            is_away.set(is_away.get() || is_unknown(&done));
+            (id, done)
+        }
     });
     let acted: Vec<_> = acted.buffered(AT_ONCE).collect().await;
 
@@ -302,6 +329,14 @@ async fn each<'a, T: Target>(
     Ok(outcome)
 }
 
+/// Whether nobody knows what has come of it.
+fn is_unknown(done: &Result<(), CommandError>) -> bool {
+    matches!(
+        done,
+        Err(CommandError::Overloaded | CommandError::Unavailable)
+    )
+}
+
 fn written<T: Serialize>(value: &T) -> Result<String, CommandError> {
     serde_json::to_string(value).map_err(|_| CommandError::Failed)
 }
@@ -315,10 +350,29 @@ fn read<T: DeserializeOwned>(json: &str) -> Result<T, BulkError> {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use futures_util::FutureExt as _;
     use tokio::sync::oneshot;
 
     use super::*;
+
+    #[actix_web::test]
+    async fn when_one_is_not_answered_no_other_is_begun() {
+        let ids = (0..100).map(Uuid::from_u128).collect();
+        let found = Found { ids, next: None };
+        let asked = Rc::new(Cell::new(0));
+        let begun = Rc::clone(&asked);
+        let outcome = each("retry", found, |_: Uuid| {
+            let begun = Rc::clone(&begun);
+            Box::pin(async move {
+                begun.set(begun.get() + 1);
+                Err(CommandError::Unavailable)
+            })
+        });
+        assert!(outcome.await.is_err());
+        assert!(asked.get() <= AT_ONCE, "{}", asked.get());
+    }
 
     #[actix_web::test]
     async fn what_nobody_waits_for_any_more_goes_on() {
@@ -335,7 +389,7 @@ mod tests {
         };
 
         // Its answer takes too long.
-        assert!(Box::pin(goes_on(work)).now_or_never().is_none());
+        assert!(Box::pin(goes_on(None, work)).now_or_never().is_none());
 
         go_on.send(()).unwrap();
         done.await.unwrap();

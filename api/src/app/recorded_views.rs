@@ -207,7 +207,13 @@ impl RecordedViews {
 
         let noted = self.note(key, Noting::Before(note(asked(deed), None)));
         if let Some(outcome) = noted.await? {
-            return repeated(&outcome, key);
+            let first = repeated(&outcome, key)?;
+            if !first.answers {
+                // It was on its way, which a node that has died or been relieved has forgotten. The
+                // view knows the key when it has come about.
+                drop(self.deeds.carry_out(&view, deed, binding).await);
+            }
+            return Ok(first);
         }
 
         match self.deeds.carry_out(&view, deed, binding).await {
@@ -222,7 +228,8 @@ impl RecordedViews {
             }
             Err(error) => {
                 if is_refusal(&error) {
-                    self.note(key, Noting::Never(id)).await?;
+                    // What cannot be taken back says that nobody knows; whoever asked does.
+                    drop(self.note(key, Noting::Never(id)).await);
                 }
                 Err(error)
             }

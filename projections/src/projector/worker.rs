@@ -81,6 +81,8 @@ pub(super) struct Worker<P: Projection> {
     stopping: bool,
     /// The heads of the log at the last check.
     heads: Positions,
+    /// When it went on last while it followed the log.
+    went_on: Instant,
     /// Since when it has not followed the log any more.
     failing_since: Option<Instant>,
     /// What it has logged of that.
@@ -115,6 +117,7 @@ impl<P: Projection> Worker<P> {
             unfinished: None,
             stopping: false,
             heads: Positions::new(),
+            went_on: Instant::now(),
             failing_since: None,
             told: None,
             has_had_positions: false,
@@ -160,13 +163,15 @@ impl<P: Projection> Worker<P> {
 
     /// Tells why it does not go on at present; the log only when that is news.
     fn tell(&mut self, failure: String, started: Instant) {
-        let since = self.failing_since.get_or_insert(started);
-        if since.elapsed() >= TELL_AFTER || self.parts.alarm.is_damaged() {
+        let since = *self.failing_since.get_or_insert(started.max(self.went_on));
+        // Whoever looks after the view has what takes the place of one whose tenure is over.
+        let is_ours = self.parts.tenure.is_held();
+        if is_ours && (since.elapsed() >= TELL_AFTER || self.parts.alarm.is_damaged()) {
             self.parts.waiting.fail(&failure);
         }
 
         let view = self.parts.definition.name;
-        if self.told.as_ref() == Some(&failure) || !self.parts.tenure.is_held() {
+        if self.told.as_ref() == Some(&failure) || !is_ours {
             tracing::debug!(view, error = %failure, "the projector starts again");
         } else {
             tracing::warn!(view, error = %failure, "the projector starts again, until it goes on");
@@ -188,7 +193,9 @@ impl<P: Projection> Worker<P> {
         self.told = None;
 
         loop {
-            match self.next_wake().await {
+            let wake = self.next_wake().await;
+            self.went_on = Instant::now();
+            match wake {
                 Wake::Deliveries(deliveries) => {
                     self.prepare(deliveries.iter().flatten().map(|message| &**message))?;
                     for message in deliveries.iter().flatten() {

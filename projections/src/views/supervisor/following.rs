@@ -191,6 +191,7 @@ impl<P: Projection> Supervisor<P> {
         self.catalog = None;
         self.is_fenced = false;
         self.repairs = Repairs::default();
+        self.unopened_since = None;
         self.reverting = None;
         self.leave_work();
 

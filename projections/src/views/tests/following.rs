@@ -218,33 +218,71 @@ async fn takes_in(store: &MemoryViews, generation: u32, messages: &[Arc<Message>
     opened.writer.commit(&positions).unwrap();
 }
 
+/// A node that follows the first generation of a view, which shows an order. The second one has not
+/// come so far.
+struct Ahead {
+    store: MemoryViews,
+    shop: Shop,
+    node: OnNode,
+    first: Catalog,
+    newer: [Arc<Message>; 1],
+}
+
+impl Ahead {
+    async fn new() -> Self {
+        let (store, mut shop) = (
+            MemoryViews::new(VIEW.name, Arc::new(NoTrouble)),
+            Shop::new(),
+        );
+        let older = [shop.create_customer(1, "Ada Park")];
+        let newer = [shop.create_order(10, 1, 100)];
+
+        let first = with_another(&Catalog::default());
+        takes_in(&store, 1, &older).await;
+        takes_in(&store, 1, &newer).await;
+        takes_in(&store, 2, &older).await;
+        store.save(&first).await.unwrap();
+        let node = OnNode::start(&store, &shop);
+        node.answers(1).await;
+        Ahead {
+            store,
+            shop,
+            node,
+            first,
+            newer,
+        }
+    }
+
+    /// Another node has the second generation answer, and gives the first one up.
+    async fn second_is_to_answer(&self) {
+        let next = with_another(&self.first);
+        self.store.save(&next).await.unwrap();
+    }
+
+    /// Whether readers at the node have gone back behind the order.
+    fn shows_less(&self) -> bool {
+        self.node.view.current().is_ok_and(|current| {
+            let (shown, _) = current.reader().shown(Uuid::from_u128(10)).unwrap();
+            shown.is_none()
+        })
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_follows_does_not_go_back_to_a_generation_that_has_less() {
-    let store = MemoryViews::new(VIEW.name, Arc::new(NoTrouble));
-    let mut shop = Shop::new();
-    let older = [shop.create_customer(1, "Ada Park")];
-    let newer = [shop.create_order(10, 1, 100)];
-
-    let first = with_another(&Catalog::default());
-    takes_in(&store, 1, &older).await;
-    takes_in(&store, 1, &newer).await;
-    store.save(&first).await.unwrap();
-    let follows = OnNode::start(&store, &shop);
-    follows.answers(1).await;
-
-    // Another node has given that one up for one that has not come so far.
-    takes_in(&store, 2, &older).await;
-    store.save(&with_another(&first)).await.unwrap();
+    let ahead = Ahead::new().await;
+    ahead.second_is_to_answer().await;
     eventually("it waits for the next one", || async {
-        let error = follows.view.status().await.error;
+        let error = ahead.node.view.status().await.error;
         error.is_some_and(|error| error.contains("less than the one before"))
     })
     .await;
-    follows.answers(1).await;
+    assert!(!ahead.shows_less());
 
-    takes_in(&store, 2, &newer).await;
-    follows.answers(2).await;
-    follows.view.stop().await;
+    takes_in(&ahead.store, 2, &ahead.newer).await;
+    ahead.node.answers(2).await;
+    assert!(!ahead.shows_less());
+    ahead.node.view.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -321,34 +359,20 @@ async fn a_lease_alone_does_not_tell_which_generation_is_meant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_to_look_after_the_view_does_not_go_back_behind_what_it_followed() {
-    let store = MemoryViews::new(VIEW.name, Arc::new(NoTrouble));
-    let mut shop = Shop::new();
-    let older = [shop.create_customer(1, "Ada Park")];
-    let newer = [shop.create_order(10, 1, 100)];
-    let first = with_another(&Catalog::default());
-    takes_in(&store, 1, &older).await;
-    takes_in(&store, 1, &newer).await;
-    store.save(&first).await.unwrap();
-    let node = OnNode::start(&store, &shop);
-    node.answers(1).await;
-    let token = order(10, 1);
-    node.view.wait_until(&token, SOON).await.unwrap();
+    let ahead = Ahead::new().await;
+    let node = &ahead.node;
+    node.view.wait_until(&order(10, 1), SOON).await.unwrap();
 
     // What answers next cannot read the log for now.
-    takes_in(&store, 2, &older).await;
-    store.save(&with_another(&first)).await.unwrap();
-    shop.log.failing.store(true, Ordering::SeqCst);
+    ahead.second_is_to_answer().await;
+    ahead.shop.log.failing.store(true, Ordering::SeqCst);
     node.is_to_feed();
     eventually("it looks after the view", || async { !node.follows() }).await;
-    let shows_less = |current: Arc<OpenGeneration<Traces>>| {
-        let (shown, _) = current.reader().shown(Uuid::from_u128(10)).unwrap();
-        shown.is_none()
-    };
-    assert!(!node.view.current().is_ok_and(shows_less));
+    assert!(!ahead.shows_less());
 
-    shop.log.failing.store(false, Ordering::SeqCst);
+    ahead.shop.log.failing.store(false, Ordering::SeqCst);
     node.answers(2).await;
-    assert!(!node.view.current().is_ok_and(shows_less));
+    assert!(!ahead.shows_less());
     node.view.stop().await;
 }
 
