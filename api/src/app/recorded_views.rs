@@ -208,7 +208,7 @@ impl RecordedViews {
         let noted = self.note(key, Noting::Before(note(asked(deed), None)));
         if let Some(outcome) = noted.await? {
             let first = repeated(&outcome, key)?;
-            if !first.answers {
+            if matches!(deed, Deed::Revert) && !first.answers {
                 // It was on its way, which a node that has died or been relieved has forgotten. The
                 // view knows the key when it has come about.
                 drop(self.deeds.carry_out(&view, deed, binding).await);

@@ -231,6 +231,18 @@ async fn a_way_back_that_is_not_gone_yet_is_not_said_to_be() {
 }
 
 #[actix_web::test]
+async fn a_way_back_that_was_not_gone_yet_is_asked_for_again_with_its_repeat() {
+    let on_its_way = || Ok(Done::generation(1, false));
+    let shop = Shop::whose_view([on_its_way(), on_its_way(), Err(ReadError::Failed)]);
+    for _ in 0..3 {
+        let by = Operator::anonymous();
+        let back = shop.recorded.revert("search", by, Some(key("a")));
+        assert!(!back.await.unwrap().done);
+    }
+    assert_eq!((shop.asked(), shop.kept().len()), (3, 1));
+}
+
+#[actix_web::test]
 async fn of_a_view_that_is_not_there_nothing_is_kept() {
     let shop = Shop::whose_view([begun(2)]);
     let by = Operator::anonymous();
