@@ -34,6 +34,14 @@ pub fn from_json(text: &str) -> Result<Positions, serde_json::Error> {
     Ok(shards.collect())
 }
 
+/// Raises positions to what others have, shard by shard; none goes back.
+pub(crate) fn raise(positions: &mut Positions, others: &Positions) {
+    for (shard, sequence) in others {
+        let known = positions.entry(*shard).or_default();
+        *known = (*known).max(*sequence);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,13 +13,16 @@ pub mod outboxes;
 pub mod queues;
 pub mod sagas;
 
+use std::collections::HashMap;
+
 use ::sagas::Service;
 use sea_orm::{
     ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    TransactionTrait,
+    QuerySelect, TransactionTrait,
 };
 use uuid::Uuid;
 
+use crate::mapping::IDS_PER_QUERY;
 use crate::services::EntityTable;
 use crate::{ServiceDatabase, StoreError};
 
@@ -33,6 +36,29 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// A number of each of some rows, by the ids of the rows; one that is gone is not in it.
+    async fn numbers_of<E: EntityTrait>(
+        &self,
+        (id, number): (E::Column, E::Column),
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, i64>, StoreError> {
+        let mut found = HashMap::new();
+
+        for ids in ids.chunks(IDS_PER_QUERY) {
+            let rows: Vec<(Uuid, i64)> = E::find()
+                .select_only()
+                .columns([id, number])
+                .filter(id.is_in(ids.iter().copied()))
+                .into_tuple()
+                .all(&self.transaction)
+                .await
+                .map_err(|e| self.failed(e))?;
+            found.extend(rows);
+        }
+
+        Ok(found)
+    }
+
     /// Begins a snapshot. The first read fixes what all later ones see.
     ///
     /// # Errors

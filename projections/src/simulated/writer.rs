@@ -7,9 +7,9 @@ use store::{Message, Positions};
 use uuid::Uuid;
 
 use super::{Shelf, Trace, ViewCall, ViewFate, ViewTrouble, unavailable};
-use crate::ViewError;
 use crate::port::{Applied, QuarantinedEntity, ViewWriter};
 use crate::projection::ViewEntity;
+use crate::{ViewError, positions};
 
 /// What was taken in goes to the shelf with the next commit; guarded, for there may be another
 /// writer that does not know yet that it is to write no more, or does not know of this one.
@@ -101,10 +101,7 @@ impl ViewWriter<Trace> for TraceWriter {
                 shelf.traces.insert(entity, trace);
             }
         }
-        for (source, position) in positions {
-            let stored = shelf.positions.entry(*source).or_default();
-            *stored = (*stored).max(*position);
-        }
+        positions::raise(&mut shelf.positions, positions);
         for (entity, change) in std::mem::take(&mut self.quarantined) {
             match change {
                 Some(quarantined) => drop(shelf.quarantined.insert(entity, quarantined)),

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{EntityVersions, reached};
+use crate::positions;
 
 /// At most this many readers wait for one view; one more hears at once that the view is behind. A
 /// reader of a token of the longest kind takes some 50 KiB here, an ordinary one 200 bytes.
@@ -148,10 +149,7 @@ impl Table {
 
     /// A commit with these positions is begun, or has been found.
     pub(super) fn reaches(&mut self, positions: &Positions) {
-        for (shard, sequence) in positions {
-            let may_show = self.may_show.entry(*shard).or_default();
-            *may_show = (*may_show).max(*sequence);
-        }
+        positions::raise(&mut self.may_show, positions);
     }
 
     /// Whether a commit of what was applied would bring some reader forward.

@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::Snapshot;
 use crate::StoreError;
-use crate::mapping::IDS_PER_QUERY;
 use crate::tables::{action, bulk, parked, timer};
 
 impl Snapshot {
@@ -38,21 +37,8 @@ impl Snapshot {
     /// # Errors
     /// When the database does not answer.
     pub async fn parked_versions(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>, StoreError> {
-        let mut found = HashMap::with_capacity(ids.len());
-
-        for ids in ids.chunks(IDS_PER_QUERY) {
-            let rows: Vec<(Uuid, i64)> = parked::Entity::find()
-                .select_only()
-                .columns([parked::Column::MessageId, parked::Column::Version])
-                .filter(parked::Column::MessageId.is_in(ids.iter().copied()))
-                .into_tuple()
-                .all(&self.transaction)
-                .await
-                .map_err(|e| self.failed(e))?;
-            found.extend(rows);
-        }
-
-        Ok(found)
+        let columns = (parked::Column::MessageId, parked::Column::Version);
+        self.numbers_of::<parked::Entity>(columns, ids).await
     }
 
     /// Timers that wake nobody: there is no saga of their id, nor an entity of the service. At most

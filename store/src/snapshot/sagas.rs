@@ -71,21 +71,8 @@ impl Snapshot {
     /// # Errors
     /// When the database does not answer.
     pub async fn timers(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>, StoreError> {
-        let mut found = HashMap::new();
-
-        for ids in ids.chunks(IDS_PER_QUERY) {
-            let rows: Vec<(Uuid, i64)> = timer::Entity::find()
-                .select_only()
-                .columns([timer::Column::TimerId, timer::Column::WakeAt])
-                .filter(timer::Column::TimerId.is_in(ids.iter().copied()))
-                .into_tuple()
-                .all(&self.transaction)
-                .await
-                .map_err(|e| self.failed(e))?;
-            found.extend(rows);
-        }
-
-        Ok(found)
+        let columns = (timer::Column::TimerId, timer::Column::WakeAt);
+        self.numbers_of::<timer::Entity>(columns, ids).await
     }
 
     /// The versions of the rows of some sagas; one that is gone is not in it.
@@ -93,21 +80,8 @@ impl Snapshot {
     /// # Errors
     /// When the database does not answer.
     pub async fn saga_versions(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>, StoreError> {
-        let mut found = HashMap::with_capacity(ids.len());
-
-        for ids in ids.chunks(IDS_PER_QUERY) {
-            let rows: Vec<(Uuid, i64)> = saga::Entity::find()
-                .select_only()
-                .columns([saga::Column::SagaId, saga::Column::Version])
-                .filter(saga::Column::SagaId.is_in(ids.iter().copied()))
-                .into_tuple()
-                .all(&self.transaction)
-                .await
-                .map_err(|e| self.failed(e))?;
-            found.extend(rows);
-        }
-
-        Ok(found)
+        let columns = (saga::Column::SagaId, saga::Column::Version);
+        self.numbers_of::<saga::Entity>(columns, ids).await
     }
 
     /// Those of some sagas that operators have given up, as what is kept of operators says.

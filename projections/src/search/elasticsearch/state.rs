@@ -70,10 +70,7 @@ impl GenerationState {
 /// The larger of both, shard by shard.
 pub(super) fn furthest(one: &Positions, other: &Positions) -> Positions {
     let mut furthest = one.clone();
-    for (shard, sequence) in other {
-        let known = furthest.entry(*shard).or_default();
-        *known = (*known).max(*sequence);
-    }
+    positions::raise(&mut furthest, other);
     furthest
 }
 

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use super::repairs::Repairs;
 use super::{Request, Supervisor};
-use crate::ViewError;
 use crate::error::describe;
 use crate::generations::Catalog;
 use crate::projection::Projection;
 use crate::views::open::OpenGeneration;
+use crate::{ViewError, positions};
 
 /// How often the catalog is read. The generation before is fed for much longer.
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
@@ -70,10 +70,7 @@ impl<P: Projection> Supervisor<P> {
             // It is gone, or its store does not answer: no more than what the log has, and what is
             // known of the shards of other nodes may be a moment old.
             let mut shown = self.shared.heads();
-            for (source, position) in followed.may_show() {
-                let head = shown.entry(source).or_default();
-                *head = (*head).max(position);
-            }
+            positions::raise(&mut shown, &followed.may_show());
             shown
         });
         // What never was cannot be reached.
