@@ -127,9 +127,9 @@ where
     ///
     /// # Errors
     /// As [`find`](Directory::find); and [`StepError::Impossible`] when there is no such entity.
-    pub(crate) fn address(&mut self, id: K) -> Result<Addr<A>, StepError> {
+    pub(crate) fn address(&mut self, id: K) -> Result<&Addr<A>, StepError> {
         match self.find(id)? {
-            Some(live) => Ok(live.address.clone()),
+            Some(live) => Ok(&live.address),
             None => Err(StepError::Impossible(format!("there is no {id}"))),
         }
     }

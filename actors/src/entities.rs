@@ -241,11 +241,8 @@ impl<E: Entity> Entities<E> {
         ask: entity::Ask<E>,
         turn: Turn,
     ) -> Result<entity::Told<E>, StepError> {
-        let address = self.entities.address(id)?;
-        Ok(address
-            .send(AskEntity { ask, turn })
-            .await
-            .map_err(|_| StepError::NoActor)??)
+        let told = self.entities.address(id)?.send(AskEntity { ask, turn });
+        told.await.map_err(|_| StepError::NoActor)?.map_err(StepError::from)
     }
 
     async fn ask_saga(
@@ -254,11 +251,9 @@ impl<E: Entity> Entities<E> {
         ask: saga::Ask<E::Saga>,
         turn: Turn,
     ) -> Result<saga::Told<E::Saga>, StepError> {
-        let address = self.sagas.address(id)?;
-        Ok(address
-            .send(AskSaga { ask, now: turn.now })
-            .await
-            .map_err(|_| StepError::NoActor)??)
+        let now = turn.now;
+        let told = self.sagas.address(id)?.send(AskSaga { ask, now });
+        told.await.map_err(|_| StepError::NoActor)?.map_err(StepError::from)
     }
 }
 

@@ -4,6 +4,7 @@
 //! once, where its node is put together; from then on its name and its number, as they stand in
 //! tables and tokens, can be read back.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{PoisonError, RwLock};
@@ -110,14 +111,19 @@ impl Hash for Service {
 }
 
 impl PartialOrd for Service {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for Service {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.number, self.name).cmp(&(other.number, other.name))
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Every message is looked up by it: a text is compared only where it is not the same one.
+        let names = || match std::ptr::eq(self.name, other.name) {
+            true => Ordering::Equal,
+            false => self.name.cmp(other.name),
+        };
+        self.number.cmp(&other.number).then_with(names)
     }
 }
 

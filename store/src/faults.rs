@@ -77,44 +77,51 @@ impl FromStr for FaultPlan {
     }
 }
 
-/// The plan and how far it has been carried out. Cheap to clone.
+/// The plan and how far it has been carried out. Cheap to clone: each actor has one.
 #[derive(Clone, Debug, Default)]
-pub struct Faults {
-    plan: Arc<FaultPlan>,
-    deliveries: Arc<AtomicU64>,
-    commits: Arc<AtomicU64>,
-    journal_commits: Arc<AtomicU64>,
-    panics: Arc<AtomicU64>,
-    turns: Arc<AtomicU64>,
+pub struct Faults(
+    /// Absent when nothing is to be brought about: then nothing is shared, and nothing counted.
+    Option<Arc<Progress>>,
+);
+
+#[derive(Debug, Default)]
+struct Progress {
+    plan: FaultPlan,
+    deliveries: AtomicU64,
+    commits: AtomicU64,
+    journal_commits: AtomicU64,
+    panics: AtomicU64,
+    turns: AtomicU64,
 }
 
 impl Faults {
     /// Brings these about.
     #[must_use]
     pub fn new(plan: FaultPlan) -> Self {
-        Faults {
-            plan: Arc::new(plan),
-            ..Faults::default()
-        }
-    }
-
-    /// What is to be brought about.
-    #[must_use]
-    pub fn plan(&self) -> &FaultPlan {
-        &self.plan
+        let is_empty = plan == FaultPlan::default();
+        Faults((!is_empty).then(|| {
+            Arc::new(Progress {
+                plan,
+                ..Progress::default()
+            })
+        }))
     }
 
     /// How often the next delivery arrives: 0, 1 or 2 times.
     #[must_use]
     pub fn arrivals(&self) -> usize {
-        if self
-            .plan
-            .lose_message
-            .is_some_and(|n| is_nth(&self.deliveries, n))
-        {
-            return 0;
+        let Some(Progress {
+            plan, deliveries, ..
+        }) = self.0.as_deref()
+        else {
+            return 1;
+        };
+
+        match plan.lose_message {
+            Some(n) if is_nth(deliveries, n) => 0,
+            _ if plan.deliver_twice => 2,
+            _ => 1,
         }
-        if self.plan.deliver_twice { 2 } else { 1 }
     }
 
     /// To be called by a commit store when a batch is written and not yet committed.
@@ -125,18 +132,19 @@ impl Faults {
     /// # Panics
     /// When it is to panic.
     pub fn before_commit(&self) -> Result<AfterCommit, StoreError> {
-        if self
-            .plan
-            .fail_commit
-            .is_some_and(|n| is_nth(&self.commits, n))
-        {
+        let Some(progress) = self.0.as_deref() else {
+            return Ok(AfterCommit { panics: false });
+        };
+
+        let fails = progress.plan.fail_commit;
+        if fails.is_some_and(|n| is_nth(&progress.commits, n)) {
             return Err(StoreError::Injected("the commit fails"));
         }
 
-        let Some(n) = self.plan.panic_journal else {
+        let Some(n) = progress.plan.panic_journal else {
             return Ok(AfterCommit { panics: false });
         };
-        let count = self.journal_commits.fetch_add(1, Ordering::Relaxed) + 1;
+        let count = progress.journal_commits.fetch_add(1, Ordering::Relaxed) + 1;
         let (panics, which) = (count.is_multiple_of(n), count / n);
         assert!(
             !panics || which.is_multiple_of(2),
@@ -151,7 +159,10 @@ impl Faults {
     /// # Panics
     /// That is what it is for.
     pub fn panic_in_turn(&self) {
-        let hit = self.plan.panic_turn.is_some_and(|n| is_nth(&self.turns, n));
+        let hit = self.0.as_deref().is_some_and(|progress| {
+            let every = progress.plan.panic_turn;
+            every.is_some_and(|n| is_nth(&progress.turns, n))
+        });
         assert!(!hit, "injected fault: panic of a shard");
     }
 
@@ -166,9 +177,10 @@ impl Faults {
     /// Whether the plan names this label of this kind of entity, or of `saga`.
     #[must_use]
     pub fn plans(&self, kind: &str, label: Option<&str>) -> bool {
-        !self.plan.panic_at.is_empty()
-            && label.is_some()
-            && self.plan.panic_at.get(kind).map(String::as_str) == label
+        self.0.as_deref().is_some_and(|progress| {
+            let planned = progress.plan.panic_at.get(kind);
+            label.is_some() && planned.map(String::as_str) == label
+        })
     }
 
     /// Panics when what the plan names has come; once, if it says so.
@@ -176,9 +188,12 @@ impl Faults {
     /// # Panics
     /// That is what it is for.
     pub fn panic_when(&self, planned: bool) {
-        let first = planned && self.panics.fetch_add(1, Ordering::Relaxed) == 0;
+        let Some(progress) = self.0.as_deref().filter(|_| planned) else {
+            return;
+        };
+        let first = progress.panics.fetch_add(1, Ordering::Relaxed) == 0;
         assert!(
-            !planned || (self.plan.panic_once && !first),
+            progress.plan.panic_once && !first,
             "injected fault: panic"
         );
     }

@@ -56,11 +56,13 @@ pub fn to_row<D: SagaData>(
     })
 }
 
+/// Room for the steps of a saga of a few, so that it need not grow.
+const JSON_BYTES: usize = 512;
+
 fn json<T: Serialize>(id: SagaId, value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|e| StoreError::Corrupt {
-        what: format!("saga {id}"),
-        source: Box::new(e),
-    })
+    let mut json = Vec::with_capacity(JSON_BYTES);
+    serde_json::to_writer(&mut json, value).map_err(|e| corrupt(id.0, e))?;
+    String::from_utf8(json).map_err(|e| corrupt(id.0, e))
 }
 
 /// Reads a row back.

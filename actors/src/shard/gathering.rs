@@ -8,7 +8,7 @@ use store::Message;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Shard;
+use super::{Parts, Shard};
 use crate::entity::Entity;
 use crate::request::Request;
 
@@ -51,35 +51,12 @@ impl<E: Entity> Gathered<E> {
 impl<E: Entity> Shard<E> {
     /// Waits for work and takes what there is; `None` when the tenure ends.
     pub(super) async fn gather(&mut self) -> Option<Gathered<E>> {
-        tokio::select! {
-            biased;
-            () = self.parts.tenure.ends() => return None,
-            () = self.parts.journal.below(JOURNAL_BACKLOG) => {}
-        }
         let mut gathered = Gathered::nothing();
+        self.journal_takes_in().await?;
 
+        self.take_returned();
         if self.again.is_empty() {
-            let due = self.time_until_due();
-            let next_check = self.checked_at + self.check_every();
-            let mut came_back = None;
-            tokio::select! {
-                biased;
-                () = self.parts.tenure.ends() => return None,
-                Some(returned) = self.returned.recv() => came_back = Some(returned),
-                Some(delivery) = self.deliveries.recv() => gathered.messages.extend(delivery),
-                request = self.parts.requests.recv() => match request {
-                    Some(request) => gathered.requests.extend(self.if_in_time(request)),
-                    None => {
-                        self.is_over = true;
-                        return None;
-                    }
-                },
-                () = tokio::time::sleep_until(next_check) => {}
-                () = sleep(due), if due.is_some() => {}
-            }
-            if let Some(returned) = came_back {
-                self.take(returned);
-            }
+            self.wait_for_work(&mut gathered).await?;
         }
 
         let again = self.again.drain(..).filter_map(Request::unless_before);
@@ -112,6 +89,51 @@ impl<E: Entity> Shard<E> {
         }
 
         Some(gathered)
+    }
+
+    /// Waits until the journal is not too far behind; `None` when the tenure ends.
+    async fn journal_takes_in(&mut self) -> Option<()> {
+        let Parts {
+            tenure, journal, ..
+        } = &mut self.parts;
+        // Under a rush neither need be waited for.
+        if !tenure.is_over() && journal.backlog() < JOURNAL_BACKLOG {
+            return Some(());
+        }
+
+        tokio::select! {
+            biased;
+            () = tenure.ends() => None,
+            () = journal.below(JOURNAL_BACKLOG) => Some(()),
+        }
+    }
+
+    /// Waits for the first piece of work, or until it is time to look for some; `None` when the tenure
+    /// ends.
+    async fn wait_for_work(&mut self, gathered: &mut Gathered<E>) -> Option<()> {
+        // Under a rush some has come already, and nothing need be set up to wait for it.
+        if !(self.deliveries.is_empty() && self.parts.requests.is_empty()) {
+            return Some(());
+        }
+
+        let next_check = self.checked_at + self.check_every();
+        let due = self.time_until_due().map(|due| Instant::now() + due);
+        let look = due.map_or(next_check, |due| due.min(next_check));
+        tokio::select! {
+            biased;
+            () = self.parts.tenure.ends() => return None,
+            Some(returned) = self.returned.recv() => self.take(returned),
+            Some(delivery) = self.deliveries.recv() => gathered.messages.extend(delivery),
+            request = self.parts.requests.recv() => match request {
+                Some(request) => gathered.requests.extend(self.if_in_time(request)),
+                None => {
+                    self.is_over = true;
+                    return None;
+                }
+            },
+            () = tokio::time::sleep_until(look) => {}
+        }
+        Some(())
     }
 
     fn check_every(&self) -> Duration {
@@ -156,8 +178,4 @@ impl<E: Entity> Shard<E> {
         let next = timer.into_iter().chain(self.parked.next_due()).min()?;
         Some(next.since(self.parts.clock.now()))
     }
-}
-
-async fn sleep(time: Option<Duration>) {
-    tokio::time::sleep(time.unwrap_or(Duration::MAX)).await;
 }

@@ -170,8 +170,12 @@ impl<E: Entity> Shard<E> {
         &mut self,
         durable_at_read: u64,
     ) -> Result<Vec<Parked>, StoreError> {
-        let (database, shard) = (self.parts.database.clone(), self.parts.shard);
         self.parked.durable(durable_at_read);
+        if self.parked.is_empty() {
+            return Ok(Vec::new());
+        }
+
+        let (database, shard) = (self.parts.database.clone(), self.parts.shard);
 
         for (entity, settled) in self.parked.without_head(ENTITIES_AT_ONCE) {
             let next = parking::next_behind(&database, shard, entity, settled).await?;

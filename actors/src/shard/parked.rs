@@ -72,6 +72,11 @@ impl ParkedMessages {
         self.by_entity.len()
     }
 
+    /// Whether no message waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_entity.is_empty()
+    }
+
     /// Whether messages of the entity wait, so that later ones must wait behind them.
     pub(super) fn holds(&self, entity: Uuid) -> bool {
         self.by_entity.contains_key(&entity)

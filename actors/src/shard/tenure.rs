@@ -70,6 +70,11 @@ impl Tenure {
         }
     }
 
+    /// Whether it has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.stop.is_cancelled() || is_over(*self.assigned.borrow(), self.begun)
+    }
+
     /// The number of the one that has begun last.
     pub(super) fn number(&self) -> Option<u64> {
         self.begun

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use sagas::mistakes::{Mistake, makes};
 use sagas::{MessageId, Timestamp};
 use store::parking::Parked;
-use store::{Message, StoreError};
+use store::{Destination, Message, StoreError};
 use uuid::Uuid;
 
 use super::submit::Cause;
@@ -78,7 +78,11 @@ impl<E: Entity> Shard<E> {
             check,
         } = gathered;
 
-        self.pass_over_unwanted();
+        // Nobody looks at the positions in between.
+        let is_event = |message: &Arc<Message>| message.destination == Destination::Events;
+        if check || self.is_catching_up() || messages.iter().any(is_event) {
+            self.pass_over_unwanted();
+        }
         let messages = match self.next_messages(messages, check).await {
             Ok(messages) => messages,
             // They are read again: the position has not moved.

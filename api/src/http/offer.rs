@@ -28,6 +28,12 @@ impl Offer {
 
     /// Puts the routes into an application that has an [`Api`](super::Api) as its data.
     pub fn routes(self, config: &mut ServiceConfig) {
+        // Paths are compared one after the other, many by a regular expression: what is asked for
+        // most stands first.
+        if self.requests {
+            orders::routes(config);
+            customers::routes(config);
+        }
         operations::routes(config);
         health::routes(config);
         if self.views {
@@ -38,8 +44,6 @@ impl Offer {
             return;
         }
 
-        orders::routes(config);
-        customers::routes(config);
         bulk::routes(config);
         sagas::routes(config);
         actions::routes(config);

@@ -82,8 +82,11 @@ impl Queue {
             None => self.some_work().await,
         }
 
+        // As much room as was needed this time, so that it need not grow while others wait for the
+        // lock.
+        let room = VecDeque::with_capacity(self.len());
         let mut waiting = self.lock();
-        let work = std::mem::take(&mut waiting.work);
+        let work = std::mem::replace(&mut waiting.work, room);
         self.units.store(0, Ordering::Release);
         drop(waiting);
         self.taken.notify_waiters();
