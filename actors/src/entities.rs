@@ -242,7 +242,9 @@ impl<E: Entity> Entities<E> {
         turn: Turn,
     ) -> Result<entity::Told<E>, StepError> {
         let told = self.entities.address(id)?.send(AskEntity { ask, turn });
-        told.await.map_err(|_| StepError::NoActor)?.map_err(StepError::from)
+        told.await
+            .map_err(|_| StepError::NoActor)?
+            .map_err(StepError::from)
     }
 
     async fn ask_saga(
@@ -253,7 +255,9 @@ impl<E: Entity> Entities<E> {
     ) -> Result<saga::Told<E::Saga>, StepError> {
         let now = turn.now;
         let told = self.sagas.address(id)?.send(AskSaga { ask, now });
-        told.await.map_err(|_| StepError::NoActor)?.map_err(StepError::from)
+        told.await
+            .map_err(|_| StepError::NoActor)?
+            .map_err(StepError::from)
     }
 }
 
@@ -306,7 +310,9 @@ pub(crate) fn asks_the_same<E: Entity>(before: &Message, after: &Message) -> boo
 }
 
 /// What a message asks of an entity of the service, if it does: as a request, or by a handler.
-fn request_of<E: Entity>(message: &Message) -> Result<Option<(Uuid, E::Request)>, WireError> {
+pub(crate) fn request_of<E: Entity>(
+    message: &Message,
+) -> Result<Option<(Uuid, E::Request)>, WireError> {
     match role_of::<E>(message) {
         Role::Request => Ok(Some((message.entity, read(message)?))),
         Role::Event => messages::command_of::<E>(message),

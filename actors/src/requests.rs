@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagas::mistakes::{Mistake, makes};
-use sagas::{SagaId, ShardId};
+use sagas::{MessageId, SagaId, SagaState, ShardId};
 use store::cluster::{Assigned, Transport};
+use store::parking::Parked;
 use store::{Clock, Journal, Loading, ServiceDatabase, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -208,8 +209,7 @@ impl<E: Entity> Requests<E> {
         binding: Option<RequestBinding>,
     ) -> Result<SagaAnswer, CommandError> {
         // A saga lives in the shard of its entity. Whoever knows its id has seen it committed.
-        let entity = read(store::sagas::entity_of(&self.0.database, saga)).await?;
-        let Some(entity) = entity else {
+        let Some(entity) = self.entity_of(saga).await? else {
             return Err(CommandError::not_found("saga"));
         };
 
@@ -220,6 +220,29 @@ impl<E: Entity> Requests<E> {
             Answer::Saga(answer) => Ok(answer),
             _ => Err(CommandError::Failed),
         }
+    }
+
+    /// A parked message of this service. One that cannot be read is not there: nobody knows what it
+    /// asks.
+    pub(crate) async fn parked(&self, id: MessageId) -> Result<Option<Parked>, CommandError> {
+        let database = &self.0.database;
+        let found = read(async {
+            match store::parking::find(database, id).await {
+                Err(StoreError::Corrupt { .. }) => Ok(None),
+                found => found,
+            }
+        });
+        found.await
+    }
+
+    /// The entity of a saga of this service; `None` when there is no such saga.
+    pub(crate) async fn entity_of(&self, saga: SagaId) -> Result<Option<Uuid>, CommandError> {
+        read(store::sagas::entity_of(&self.0.database, saga)).await
+    }
+
+    /// The state of a saga of this service; `None` when there is no such saga.
+    pub(crate) async fn state_of(&self, saga: SagaId) -> Result<Option<SagaState>, CommandError> {
+        read(store::sagas::state_of(&self.0.database, saga)).await
     }
 
     /// How many callers of this node wait for another one.

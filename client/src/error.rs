@@ -176,12 +176,10 @@ impl fmt::Display for Problem {
         let mut separator = ": ";
         for error in &self.errors {
             let told = format!("{} {}", error.field, error.message);
+            let named = format!("{}: {}", error.field, error.message);
             // A node's detail names the first few of them itself.
-            if self
-                .detail
-                .as_ref()
-                .is_some_and(|detail| detail.contains(&told))
-            {
+            let is_told = |detail: &String| detail.contains(&told) || detail.contains(&named);
+            if self.detail.as_ref().is_some_and(is_told) {
                 continue;
             }
             write!(out, "{separator}{told}")?;

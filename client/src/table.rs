@@ -79,7 +79,7 @@ impl Table {
         let mut line = String::new();
         for (cell, known) in row.iter().zip(&self.widths) {
             let padding = known.saturating_sub(width(cell));
-            line.push_str(cell);
+            line.push_str(&one_line(cell));
             line.extend(std::iter::repeat_n(' ', padding));
             line.push_str(GAP);
         }
@@ -97,7 +97,7 @@ pub fn facts(facts: &[(&str, String)]) -> String {
         .unwrap_or_default();
     facts
         .iter()
-        .map(|(name, value)| format!("{name:<longest$}{GAP}{value}\n"))
+        .map(|(name, value)| format!("{name:<longest$}{GAP}{}\n", one_line(value)))
         .collect()
 }
 
@@ -110,10 +110,16 @@ pub fn cell(value: Option<&Value>) -> String {
     }
 }
 
-/// Causes and details may hold line breaks, or bytes a terminal would obey.
-fn one_line(text: &str) -> String {
+/// What others have written may hold line breaks, or characters that a terminal would obey, or that
+/// turn around what stands beside them.
+pub fn one_line(text: &str) -> String {
+    let is_obeyed = |char: char| {
+        char.is_control()
+            || matches!(char, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}')
+    };
     text.chars()
-        .map(|char| if char.is_control() { ' ' } else { char })
+        .map(|char| if is_obeyed(char) { ' ' } else { char })
         .collect()
 }
 
@@ -174,6 +180,20 @@ mod tests {
         assert_eq!(
             facts(&[("id", "1".into()), ("state", "x".into())]),
             "id     1\nstate  x\n"
+        );
+    }
+
+    #[test]
+    fn what_others_have_written_stays_in_its_place() {
+        let written = "up again\nGIVEN UP\u{1b}[31m\u{202e}\u{2066}";
+        let shown = "up again GIVEN UP [31m";
+        assert_eq!(
+            Table::new(["REASON"]).render(&[row(&[written])]),
+            format!("REASON\n{shown}\n")
+        );
+        assert_eq!(
+            facts(&[("reason", written.into())]),
+            format!("reason  {shown}  \n")
         );
     }
 }

@@ -8,6 +8,8 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use crate::table::one_line;
+
 /// Who did something, causes before effects: a saga notes a step after its participant has done it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,13 +78,15 @@ pub fn render(moments: &[Moment]) -> String {
         let _ = writeln!(
             text,
             "{:<27} {:>+11.3} ms  {place:<9}  {}{version}",
-            moment.at, moment.delta_ms, moment.what
+            moment.at,
+            moment.delta_ms,
+            one_line(&moment.what)
         );
         if let Some(id) = &moment.message_id {
             let _ = writeln!(text, "{:55}message {id}", "");
         }
         if let Some(detail) = &moment.detail {
-            let _ = writeln!(text, "{:55}{detail}", "");
+            let _ = writeln!(text, "{:55}{}", "", one_line(detail));
         }
     }
 

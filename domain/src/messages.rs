@@ -5,7 +5,7 @@
 //! that changes nobody: it tells of a refusal where no reply does, has no version, and is in no
 //! entity's history.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::choreography::CreditOf;
 use crate::ids::OrderId;
@@ -21,7 +21,8 @@ use sagas::wire_messages;
 pub struct CreditRequest {
     /// The order that the credit is for.
     pub order_id: OrderId,
-    /// The order's total.
+    /// The order's total, above zero.
+    #[serde(deserialize_with = "above_zero")]
     pub amount: Money,
     /// Whom to answer when the message itself does not say: release 0.1 wrote it here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,6 +31,18 @@ pub struct CreditRequest {
     /// choreography.
     #[serde(default, skip_serializing_if = "is_false")]
     pub announced: bool,
+}
+
+/// What asks for nothing, or for less, has been written by hand: it is not carried out.
+fn above_zero<'de, D: Deserializer<'de>>(amount: D) -> Result<Money, D::Error> {
+    let amount = Money::deserialize(amount)?;
+    if amount.is_positive() {
+        Ok(amount)
+    } else {
+        Err(de::Error::custom(format_args!(
+            "the amount of credit must be above 0, not {amount}"
+        )))
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

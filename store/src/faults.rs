@@ -192,10 +192,7 @@ impl Faults {
             return;
         };
         let first = progress.panics.fetch_add(1, Ordering::Relaxed) == 0;
-        assert!(
-            progress.plan.panic_once && !first,
-            "injected fault: panic"
-        );
+        assert!(progress.plan.panic_once && !first, "injected fault: panic");
     }
 }
 

@@ -176,6 +176,29 @@ async fn the_release_of_an_order_that_was_given_up_cannot_be_discarded() {
     books::audit(node).await;
 }
 
+#[tokio::test]
+async fn an_edit_of_what_could_not_be_read_asks_for_what_its_order_does() {
+    let (mut node, customer) = node_with_stuck_customer(&[CHOREOGRAPHED]).await;
+    let api = node.api();
+    let order = api.new_order(&customer, "10.00").await.is(201);
+    let path = first_of(&api, &customer, "customer.reserve-credit").await;
+    let other = api.new_order(&customer, "5.00").await.is(201);
+
+    node.terminate().await;
+    let id = path.rsplit('/').next().expect("an id");
+    quarantine::replace_body(&node, id, r#"{"orderId":"x"}"#);
+    node.restart_with(&[CHOREOGRAPHED]).await;
+
+    let api = node.api();
+    let (order, other) = (order.str("orderId"), other.str("orderId"));
+    quarantine::is_edited_as_its_order_asks(&api, &path, order, (other, "5.00"), true).await;
+    quarantine::replay_until_empty(&api).await;
+    for order in [order, other] {
+        quarantine::order_reaches(&api, order, "APPROVED").await;
+    }
+    books::audit(node).await;
+}
+
 /// Credit that is durably reserved is heard of before a deadline that has passed meanwhile.
 #[tokio::test]
 async fn a_process_that_stood_still_beyond_the_deadline_approves_what_has_its_credit() {

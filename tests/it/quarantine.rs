@@ -3,8 +3,11 @@
 //! The contract leaves the shape of an entry open, so this module reads it leniently: a list of
 //! objects that name their entity.
 
-use serde_json::Value;
-use tests::{Api, eventually};
+use reqwest::Method;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tests::{Api, Node, eventually};
+use uuid::Uuid;
 
 /// The entries of `GET /quarantine`.
 pub async fn entries(api: &Api) -> Vec<Value> {
@@ -34,6 +37,49 @@ pub fn id_of(entry: &Value) -> String {
         Some(Value::Number(id)) => id.to_string(),
         _ => panic!("no id in {entry}"),
     }
+}
+
+/// Writes another body into a message that is parked at a customer, while its node is down.
+pub fn replace_body(node: &Node, id: &str, body: &str) {
+    let database = Connection::open(node.data().join("customers.db")).expect("a database");
+    let id: Uuid = id.parse().expect("an id");
+    let sql = "UPDATE parked_messages SET body = ?1 WHERE message_id = ?2";
+    let changed = database.execute(sql, (body, id.as_bytes().as_slice()));
+    assert_eq!(changed.expect("an update"), 1);
+}
+
+/// Edits a message to a customer about an order of 10.00 that cannot be read: as long as it would ask
+/// for something else, it is refused. `other` is another order of the same customer, of that total; in a choreography what comes of the
+/// message is `announced`.
+pub async fn is_edited_as_its_order_asks(
+    api: &Api,
+    path: &str,
+    order: &str,
+    (other, total): (&str, &str),
+    announced: bool,
+) {
+    let asks_so = |order: &str, amount: &str, announced: bool| {
+        let body = json!({
+            "orderId": order, "amount": {"amount": amount}, "announced": announced
+        });
+        api.call(Method::PUT, path).json(json!({"body": body}))
+    };
+    let asks = |order: &str, amount: &str| asks_so(order, amount, announced);
+    let nobody = Uuid::now_v7().to_string();
+
+    for (order, amount) in [
+        (order, "-5.00"),
+        (order, "0.00"),
+        (order, "3.00"),
+        (nobody.as_str(), "10.00"),
+        (other, "10.00"),
+        (other, total),
+    ] {
+        asks(order, amount).await.is_problem(409);
+    }
+    // Whoever waits for it would not hear what has come of it.
+    asks_so(order, "10.00", !announced).await.is_problem(409);
+    asks(order, "10.00").await.is(200);
 }
 
 /// Replays whatever is parked until nothing is.

@@ -166,6 +166,13 @@ async fn what_a_view_cannot_take_in_is_found_shown_and_healed_for_a_reason() {
     };
 
     assert_eq!(entries(&found(&[]).await).len(), 4);
+    eventually("readiness tells of them", async || {
+        let ready = api.get("/health/ready").await.is(200);
+        let told = ready.json["degraded"].to_string();
+        told.contains("4 entities wait in the quarantine of a view")
+            .then_some(())
+    })
+    .await;
     let of_first = found(&[
         ("view", "search"),
         ("entity", &first),

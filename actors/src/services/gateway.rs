@@ -1,5 +1,7 @@
 //! The shop's gateway: the API sends commands through it.
 
+mod parked;
+
 use domain::{Coordination, Customer, CustomerId, MessageId, Money, Order, OrderId, SagaId};
 use sagas::RequestKey;
 use store::bulk::BulkRequest;
@@ -206,6 +208,7 @@ impl Gateway {
         by: Operator,
         binding: Option<RequestBinding>,
     ) -> Result<(), CommandError> {
+        self.check_parked(parked, &action).await?;
         let doors = &self.doors;
         doors.operate_parked(parked, action, by, binding).await
     }

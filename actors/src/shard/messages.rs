@@ -11,6 +11,7 @@ use store::tables::parked;
 use store::{Destination, Message, SourceStream, StoreError, parking};
 
 use super::Shard;
+use super::parked::HOPELESS;
 use super::submit::Cause;
 use super::work::{ATTEMPTS_AT_ONCE, InHand, Piece};
 use crate::entities::hears;
@@ -73,10 +74,9 @@ impl<E: Entity> Shard<E> {
             }
             Err(StepError::Store(error)) => self.broken = Some(error.chain()),
             Err(error) => {
-                let attempts = if error.is_hopeless() {
-                    u32::MAX
-                } else {
-                    ATTEMPTS_AT_ONCE
+                let attempts = match error.is_hopeless() {
+                    true => HOPELESS,
+                    false => ATTEMPTS_AT_ONCE,
                 };
                 self.park(&message, attempts, Some(error.to_string()), cause);
             }

@@ -17,6 +17,9 @@ use uuid::Uuid;
 
 use retries::{ATTEMPTS, LOOK_AGAIN, delay, due_at, next_attempt, state_after};
 
+/// What cannot succeed counts as tried so often: it goes into quarantine at once.
+pub(super) const HOPELESS: u32 = ATTEMPTS;
+
 /// The parked messages of one entity.
 #[derive(Debug)]
 struct Queue {

@@ -68,10 +68,11 @@ impl BulkOperations {
 }
 
 impl Acting {
-    /// Does it once, however often it is asked for under this key.
+    /// Does it once, or looks once what it would be done to, however often it is asked for under this
+    /// key.
     async fn once<'a, T: Target>(
         &'a self,
-        action: &'static str,
+        (action, dry_run): (&'static str, bool),
         binding: RequestBinding,
         find: impl Future<Output = Result<Found<T>, BulkError>>,
         act: impl Fn(T, Option<RequestBinding>) -> CommandFuture<'a, ()>,
@@ -92,11 +93,17 @@ impl Acting {
             return read(outcome);
         }
 
-        let outcome = each(action, read(&kept.found)?, |target: T| {
-            let binding = of_one(binding, &target);
-            act(target, Some(binding))
-        })
-        .await?;
+        let found: Found<T> = read(&kept.found)?;
+        let outcome = match dry_run {
+            true => nothing_done(action, found),
+            false => {
+                let act = |target: T| {
+                    let binding = of_one(binding, &target);
+                    act(target, Some(binding))
+                };
+                each(action, found, act).await?
+            }
+        };
         let ended = Some(written(&outcome)?);
         self.gateway.keep_bulk(binding, kept.found, ended).await?;
 
@@ -122,8 +129,8 @@ impl Acting {
         act: impl Fn(T, Option<RequestBinding>) -> CommandFuture<'a, ()>,
     ) -> Result<BulkOutcome, BulkError> {
         match binding {
-            _ if dry_run => Ok(nothing_done(action, find.await?)),
-            Some(binding) => self.once(action, binding, find, act).await,
+            Some(binding) => self.once((action, dry_run), binding, find, act).await,
+            None if dry_run => Ok(nothing_done(action, find.await?)),
             None => each(action, find.await?, |target| act(target, None)).await,
         }
     }

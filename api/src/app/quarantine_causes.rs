@@ -24,6 +24,8 @@ const OTHER: &str = "other";
 pub(super) struct Needed {
     /// Messages in quarantine, without those that wait behind them.
     pub quarantined: AtomicU64,
+    /// Entities in the quarantine of views.
+    pub in_views: AtomicU64,
     /// Sagas.
     pub stuck: AtomicU64,
 }
@@ -74,6 +76,8 @@ impl Shown {
         needed.quarantined.store(counts.sum(), Ordering::Relaxed);
 
         let in_views = quarantined_views::causes(views);
+        let entities = in_views.iter().map(|cause| cause.messages).sum();
+        needed.in_views.store(entities, Ordering::Relaxed);
         for view in views.all().map(|view| view.name()) {
             let causes = in_views.iter().filter(|cause| cause.view == Some(view));
             let causes = causes.map(|count| (count.cause.clone(), count.messages));

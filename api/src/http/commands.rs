@@ -106,8 +106,6 @@ pub enum Takes {
     Object(usize),
     /// An object that may be left out.
     AtMostAnObject,
-    /// Nothing: it ignores any body.
-    Nothing,
 }
 
 /// One command: its own part of the common way.

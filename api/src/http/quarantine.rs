@@ -222,7 +222,8 @@ impl Command for Replay {
         (status = 200, body = Replayed),
         (
             status = 409,
-            description = "It waits behind another message, or could not be read with this body"
+            description = "It waits behind another message, could not be read with this body, or would \
+                           ask for something else than it was sent for"
         ),
     ),
 )]
@@ -278,14 +279,19 @@ impl Command for Edit {
 
 /// Drop a parked message; those behind it are tried
 ///
-/// In a choreography the release of an order that was given up cannot be dropped: nobody would ask for
-/// it again.
+/// What nobody would ask for again cannot be dropped: in a choreography the release of an order that was
+/// given up, and that of a saga that was abandoned. The reason stands in the query or, as with
+/// everything else that operators do, in a JSON body.
 #[utoipa::path(
     delete, path = "/quarantine/{id}", operation_id = "discardQuarantined", tag = "operations",
     params(("id" = Uuid, Path), KeyHeader, ReasonParam),
+    request_body(content = Option<schema::OperatorReason>),
     responses(
         (status = 204, description = "Dropped"),
-        (status = 409, description = "Nobody would ask again for what it asks"),
+        (
+            status = 409,
+            description = "Nobody would ask again for what it asks"
+        ),
     ),
 )]
 pub async fn discard(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
@@ -298,7 +304,7 @@ struct Discard {
 }
 
 impl Command for Discard {
-    const TAKES: Takes = Takes::Nothing;
+    const TAKES: Takes = Takes::AtMostAnObject;
 
     const PARAMS: &'static [&'static str] = &["reason"];
 
@@ -308,10 +314,18 @@ impl Command for Discard {
         &meters.discard_quarantined
     }
 
-    fn read(asked: &Asked<'_>, _: Fields<'_>) -> Result<Self, Problem> {
+    fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
         let mut params = Params::of(asked.request, Self::PARAMS);
-        let reason = params.text("reason", MAX_REASON_CHARS);
+        let in_query = params.text("reason", MAX_REASON_CHARS);
         params.finish()?;
+        // Some clients send no body with a DELETE, and others, which send one with all that operators
+        // do, expect it to be read.
+        let in_body = commands::reason(body)?;
+        let mut errors = Errors::default();
+        if in_query.is_some() && in_body.is_some() {
+            errors.add("reason", "is in the query and in the body: give it once");
+        }
+        let reason = errors.finish(Some(in_query.or(in_body)))?;
         let id = MessageId(asked.id()?);
         Ok(Discard { id, reason })
     }

@@ -81,7 +81,7 @@ fn those_that_wait_behind_follow_one_after_the_other_and_the_last_frees_the_enti
 #[test]
 fn a_row_that_goes_with_a_unit_in_flight_is_not_taken_for_the_next_one() {
     let mut parked = ParkedMessages::new(Vec::new(), 0, NOW);
-    let first = parked.park(message(entity(1), 1), u32::MAX, Some("no".into()), 1, NOW);
+    let first = parked.park(message(entity(1), 1), HOPELESS, Some("no".into()), 1, NOW);
     let second = parked.park(message(entity(1), 2), 0, None, 2, NOW);
 
     // An operator drops the second one while it waits; its row is still there.
@@ -107,7 +107,7 @@ fn a_row_that_goes_with_a_unit_in_flight_is_not_taken_for_the_next_one() {
 #[test]
 fn a_quarantined_message_waits_for_an_operator_and_is_tried_again_at_once_then() {
     let mut parked = ParkedMessages::new(Vec::new(), 0, NOW);
-    let bad = parked.park(message(entity(1), 1), u32::MAX, Some("no".into()), 1, NOW);
+    let bad = parked.park(message(entity(1), 1), HOPELESS, Some("no".into()), 1, NOW);
     assert_eq!(bad.state, ParkedState::Quarantined);
     assert!(due(&parked, NOW.after(Duration::from_secs(86_400))).is_empty());
 
@@ -128,7 +128,7 @@ fn a_quarantined_message_waits_for_an_operator_and_is_tried_again_at_once_then()
 #[test]
 fn a_message_behind_another_is_not_replayed_before_it() {
     let mut parked = ParkedMessages::new(Vec::new(), 0, NOW);
-    parked.park(message(entity(1), 1), u32::MAX, Some("no".into()), 1, NOW);
+    parked.park(message(entity(1), 1), HOPELESS, Some("no".into()), 1, NOW);
     let second = parked.park(message(entity(1), 2), 0, None, 2, NOW);
     assert!(parked.replay(second, NOW).is_none());
 }

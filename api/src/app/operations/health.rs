@@ -100,6 +100,14 @@ impl Health for Operations {
                 ));
             }
 
+            let in_views = self.needed.in_views.load(Ordering::Relaxed);
+            if in_views > 0 {
+                readiness.degraded.push(format!(
+                    "{in_views} entities wait in the quarantine of a view, which shows them as they were \
+                     before: see /views/quarantine"
+                ));
+            }
+
             let stuck = self.needed.stuck.load(Ordering::Relaxed);
             if stuck > 0 {
                 readiness.degraded.push(format!(

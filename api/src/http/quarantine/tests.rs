@@ -47,6 +47,17 @@ async fn a_reason_that_says_nothing_is_refused_wherever_it_is_given() {
     assert_eq!(node.call(edit).await.fields(), ["reason"]);
     let discard = TestRequest::delete().uri(&format!("{path}?reason=%20"));
     assert_eq!(node.call(discard).await.fields(), ["reason"]);
+    for (query, body) in [
+        ("", r#"{"reason":" "}"#),
+        ("", r#"{"why":"no such field"}"#),
+        ("?reason=once", r#"{"reason":"and twice"}"#),
+    ] {
+        let discard = TestRequest::delete()
+            .uri(&format!("{path}{query}"))
+            .insert_header(("content-type", "application/json"))
+            .set_payload(body);
+        assert_eq!(node.call(discard).await.fields().len(), 1, "{query} {body}");
+    }
     assert_eq!(node.double.asked(), 0, "something was done");
 }
 
