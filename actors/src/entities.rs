@@ -297,6 +297,12 @@ pub(crate) fn is_asked_again<E: Entity>(message: &Message) -> bool {
     request.is_none_or(|(_, request)| E::is_asked_again(&request))
 }
 
+/// Whether a message only asks again for what one in the same words has asked before.
+pub(crate) fn is_reminder<E: Entity>(message: &Message) -> bool {
+    let request = request_of::<E>(message).ok().flatten();
+    request.is_some_and(|(_, request)| E::is_reminder(&request))
+}
+
 /// Whether a message with another body asks for the same. Nobody knows what one has asked for that
 /// could not be read.
 pub(crate) fn asks_the_same<E: Entity>(before: &Message, after: &Message) -> bool {

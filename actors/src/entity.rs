@@ -155,6 +155,13 @@ pub trait Entity:
         true
     }
 
+    /// Whether a request only asks again for what one in the same words has asked before. While that one
+    /// waits, nobody need keep the other.
+    fn is_reminder(request: &Self::Request) -> bool {
+        let _ = request;
+        false
+    }
+
     /// Whether a request that an operator puts into the place of another asks for the same as far as
     /// others count on it: whom it is about, and how much.
     fn asks_the_same(before: &Self::Request, after: &Self::Request) -> bool {

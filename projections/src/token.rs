@@ -104,21 +104,27 @@ impl ConsistencyToken {
         self.entities.is_empty() && self.positions.is_empty()
     }
 
-    /// A token that asks for at least as much and whose text is not longer than [`MAX_TEXT`].
-    /// `shards` is the number of shards of a service, `head` the newest committed sequence of a
-    /// shard's events.
+    /// The text of a token that asks for at least as much, not longer than [`MAX_TEXT`]. `shards` is
+    /// the number of shards of a service, `head` the newest committed sequence of a shard's events;
+    /// both are asked for large tokens alone.
     #[must_use]
-    pub fn bounded(self, shards: impl Fn(Service) -> u16, head: impl Fn(ShardId) -> u64) -> Self {
-        // The length is the same whatever the deployment.
-        if self.to_text(Uuid::nil()).len() <= MAX_TEXT {
-            return self;
+    pub fn to_bounded_text(
+        &self,
+        deployment: Uuid,
+        shards: impl Fn(Service) -> u16,
+        head: impl Fn(ShardId) -> u64,
+    ) -> String {
+        let text = self.to_text(deployment);
+        if text.len() <= MAX_TEXT {
+            return text;
         }
+
         let mut bounded = ConsistencyToken::at(&self.positions);
         for (service, entity, _) in self.entities() {
             let shard = ShardId::of(service, entity, shards(service));
             bounded.see_position(shard, head(shard));
         }
-        bounded
+        bounded.to_text(deployment)
     }
 
     /// The opaque text, which tells the deployment that gives it out: base64url without padding.
@@ -258,10 +264,10 @@ mod tests {
             token.see_entity(PARCELS, Uuid::from_u128(id), 2);
         }
 
-        let bounded = token
-            .clone()
-            .bounded(|_| 16, |shard| 100 + u64::from(shard.number));
-        assert!(bounded.to_text(OURS).len() <= MAX_TEXT);
+        let head = |shard: ShardId| 100 + u64::from(shard.number);
+        let text = token.to_bounded_text(OURS, |_| 16, head);
+        assert!(text.len() <= MAX_TEXT);
+        let bounded = ConsistencyToken::parse(&text, OURS).unwrap();
 
         for (service, entity, _) in token.entities() {
             let shard = ShardId::of(service, entity, 16);
@@ -272,7 +278,10 @@ mod tests {
         }
 
         let short = ConsistencyToken::of(PARCELS, Uuid::from_u128(1), 2);
-        assert_eq!(short.clone().bounded(|_| 16, |_| 9), short);
+        assert_eq!(
+            short.to_bounded_text(OURS, |_| 16, |_| 9),
+            short.to_text(OURS)
+        );
     }
 
     #[test]

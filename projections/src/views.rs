@@ -219,17 +219,14 @@ impl Views {
 
     /// The text of a token for an answer, at most [`MAX_TEXT`](crate::token::MAX_TEXT) bytes.
     #[must_use]
-    pub fn token_text(&self, token: ConsistencyToken) -> String {
-        let sources = self.surroundings.log.sources();
+    pub fn token_text(&self, token: &ConsistencyToken) -> String {
         let shards = |service| {
-            sources
-                .iter()
-                .filter(|source| source.service == service)
-                .count()
+            let sources = self.surroundings.log.sources();
+            let of_service = sources.iter().filter(|source| source.service == service);
+            u16::try_from(of_service.count()).unwrap_or(u16::MAX)
         };
-        let shards = |service| u16::try_from(shards(service)).unwrap_or(u16::MAX);
         let head = |shard: ShardId| self.surroundings.log.head(shard, Destination::Events);
-        token.bounded(shards, head).to_text(self.config.origin)
+        token.to_bounded_text(self.config.origin, shards, head)
     }
 
     /// Reads the tokens that callers send, as [`ConsistencyToken::parse`].

@@ -83,7 +83,7 @@ impl Office {
         // What is registered can be read back from the text that a caller carries.
         let token = self
             .views
-            .read_token(&self.views.token_text(token))
+            .read_token(&self.views.token_text(&token))
             .unwrap();
 
         let generation = self.view.current().unwrap();

@@ -21,6 +21,9 @@ use crate::log::{Destination, Message};
 use crate::tables::parked;
 use crate::{ServiceDatabase, StoreError, mapping};
 
+/// Who looks for messages that are alike sees at most this many.
+const A_FEW: u64 = 8;
+
 /// What a parked message waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParkedState {
@@ -212,6 +215,28 @@ pub async fn shard_of(
 
     let number = number.and_then(|number| u16::try_from(number).ok());
     Ok(number.map(|number| ShardId::new(database.service, number)))
+}
+
+/// Messages to an entity that wait and ask for the same in the same words, a few at most.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn alike(
+    database: &ServiceDatabase,
+    message: &Message,
+) -> Result<Vec<MessageId>, StoreError> {
+    let ids: Vec<Uuid> = parked::Entity::find()
+        .filter(parked::Column::EntityId.eq(message.entity))
+        .filter(parked::Column::Name.eq(message.name.as_ref()))
+        .filter(parked::Column::Body.eq(message.body.get()))
+        .select_only()
+        .column(parked::Column::MessageId)
+        .limit(A_FEW)
+        .into_tuple()
+        .all(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+    Ok(ids.into_iter().map(MessageId).collect())
 }
 
 /// Whether a message of this saga is parked.

@@ -176,6 +176,43 @@ async fn the_release_of_an_order_that_was_given_up_cannot_be_discarded() {
     books::audit(node).await;
 }
 
+/// A cancel asks again at each deadline, as long as its customer cannot answer.
+#[tokio::test]
+async fn reminders_of_a_cancel_do_not_pile_up_in_quarantine() {
+    let mut node = start().await;
+    let api = node.api();
+    let customer = api.create_customer("Stuck", "15.00").await.id;
+    let order = api.place(&customer, "10.00", "APPROVED").await.id;
+    node.terminate().await;
+    node.restart_with(&[CHOREOGRAPHED, SOON, STUCK]).await;
+    let api = node.api();
+    api.cancel(&order).await.is(202);
+    first_of(&api, &customer, "customer.release-credit").await;
+
+    let count = |sql: &str| {
+        let database = node.data().join("customers.db");
+        let database = rusqlite::Connection::open(database).expect("a database");
+        let found: i64 = database
+            .query_row(sql, (), |row| row.get(0))
+            .expect("a number");
+        found
+    };
+    tests::eventually("it has asked again and again", async || {
+        let asked = "SELECT count(*) FROM outbox WHERE messages LIKE '%release-credit%'";
+        (count(asked) >= 6).then_some(())
+    })
+    .await;
+    let waiting = count("SELECT count(*) FROM parked_messages");
+    assert!(waiting <= 2, "{waiting} messages wait");
+
+    node.terminate().await;
+    node.restart_with(&[CHOREOGRAPHED]).await;
+    let api = node.api();
+    quarantine::replay_until_empty(&api).await;
+    quarantine::order_reaches(&api, &order, "CANCELLED").await;
+    books::audit(node).await;
+}
+
 #[tokio::test]
 async fn an_edit_of_what_could_not_be_read_asks_for_what_its_order_does() {
     let (mut node, customer) = node_with_stuck_customer(&[CHOREOGRAPHED]).await;

@@ -102,15 +102,17 @@ impl<E: Entity> SagaEnd<E> {
 
         loop {
             if let Some(ended) = &mut self.ended {
+                // Where no shard moves, nobody else would know.
+                if self.elsewhere.is_none() {
+                    return ended.await.ok();
+                }
                 match tokio::time::timeout(ASKS_AGAIN_AFTER, ended).await {
                     Ok(Ok(end)) => return Some(end),
                     Ok(Err(_)) => self.ended = None,
-                    Err(_) if self.elsewhere.is_none() => continue,
                     Err(_) => {}
                 }
             }
 
-            // Where no shard moves, nobody else would know.
             let requests = self.elsewhere.as_ref()?;
             match requests.follow_on(entity, saga).await {
                 Ok(followed) if followed.answer.awaited().is_none() => {

@@ -162,6 +162,12 @@ impl Entity for Customer {
         !(is_release && request.request().announced)
     }
 
+    /// In a choreography an order that waits for its release asks for it at each of its deadlines, and
+    /// nothing else is asked for it in between.
+    fn is_reminder(request: &Self::Request) -> bool {
+        matches!(request, CustomerCommand::ReleaseCredit(_)) && request.request().announced
+    }
+
     fn asks_the_same(before: &Self::Request, after: &Self::Request) -> bool {
         let (one, other) = (before.request(), after.request());
         before.wire_name() == after.wire_name()

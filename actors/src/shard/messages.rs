@@ -14,7 +14,7 @@ use super::Shard;
 use super::parked::HOPELESS;
 use super::submit::Cause;
 use super::work::{ATTEMPTS_AT_ONCE, InHand, Piece};
-use crate::entities::hears;
+use crate::entities::{hears, is_reminder};
 use crate::entity::Entity;
 use crate::step::{Step, StepError};
 
@@ -40,7 +40,11 @@ impl<E: Entity> Shard<E> {
             sequence: message.sequence,
         };
         if self.parked.holds(message.entity) && !makes(Mistake::FollowerOvertakes) {
-            return self.park(&message, 0, None, cause);
+            return match self.waits_already(&message).await {
+                Ok(true) => self.submit(Box::default(), Vec::new(), cause),
+                Ok(false) => self.park(&message, 0, None, cause),
+                Err(error) => self.broken = Some(error.chain()),
+            };
         }
 
         let refused = self.refusals.get(&id).cloned();
@@ -136,6 +140,16 @@ impl<E: Entity> Shard<E> {
     pub(super) fn refuse(&mut self, id: MessageId, cause: String) {
         let refused = self.refusals.entry(id).or_insert((0, String::new()));
         *refused = (refused.0 + 1, cause);
+    }
+
+    /// Whether a message is a reminder of one that waits. Otherwise those to an entity that nobody
+    /// mends would be ever more.
+    async fn waits_already(&self, message: &Message) -> Result<bool, StoreError> {
+        if !is_reminder::<E>(message) {
+            return Ok(false);
+        }
+        let alike = parking::alike(&self.parts.database, message).await?;
+        Ok(alike.into_iter().any(|id| !self.parked.is_gone(id)))
     }
 
     fn park(&mut self, message: &Message, attempts: u32, reason: Option<String>, cause: Cause<E>) {

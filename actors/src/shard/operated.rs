@@ -25,8 +25,8 @@ type Numbered = (RowChange, u64);
 const LAST: u64 = u64::MAX;
 
 const WAITS_BEHIND: &str = "it waits behind another message of the same entity";
-const ASKED_ONCE: &str = "nobody would ask again for what it asks, so that it cannot be discarded: \
-    mend what stops it and replay it";
+const ASKED_ONCE: &str = "it may be that nobody would ask again for what it asks, so that it cannot be \
+    discarded: mend what stops it and replay it";
 const ASKS_FOR_OTHER: &str = "it can be read as it is, and would ask for something else: others count \
     on what it asks for now; mend what stops it and replay it";
 

@@ -77,7 +77,7 @@ impl ViewQueries {
                 };
 
                 let (data, positions) = show(seen)?;
-                let token = self.views.token_text(ConsistencyToken::at(&positions));
+                let token = self.views.token_text(&ConsistencyToken::at(&positions));
                 let stale = ready.stale;
                 Ok(Answer { data, token, stale })
             });
@@ -239,7 +239,7 @@ impl Queries for ViewQueries {
         {
             token.see_entity(*service, *entity, *version);
         }
-        self.views.token_text(token)
+        self.views.token_text(&token)
     }
 
     fn customer(
