@@ -176,6 +176,12 @@ impl Node {
         self.membership.participation()
     }
 
+    /// How many shards this node has been given without being able to begin with them.
+    #[must_use]
+    pub fn not_begun(&self) -> usize {
+        self.membership.not_begun()
+    }
+
     /// How many shards of this node are open, and how many are assigned to it.
     #[must_use]
     pub fn open_shards(&self) -> (usize, usize) {

@@ -72,6 +72,12 @@ pub trait Membership: fmt::Debug + Send + Sync {
 
     /// Whether this node takes part, as far as it knows.
     fn participation(&self) -> Participation;
+
+    /// How many shards this node has been given without being able to begin with them: they are
+    /// nobody's for so long.
+    fn not_begun(&self) -> usize {
+        0
+    }
 }
 
 /// How far a node takes part in giving shards to nodes.

@@ -18,6 +18,7 @@
 
 mod acknowledged;
 mod assignments;
+mod beginning;
 mod clients;
 mod contents;
 mod ends;
@@ -382,6 +383,10 @@ impl Membership for Kafka {
             false => Participation::OutOfTouch,
         };
         of_each.max().unwrap_or_else(in_touch)
+    }
+
+    fn not_begun(&self) -> usize {
+        self.ownerships.iter().map(Ownership::not_begun).sum()
     }
 }
 

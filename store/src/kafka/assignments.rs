@@ -72,7 +72,8 @@ impl Assignments {
             .all(|shard| assigned.contains_key(&shard))
     }
 
-    fn shards_in(
+    /// The shards that stand in these partitions.
+    pub(super) fn shards_in(
         &self,
         service: Service,
         partitions: &BTreeSet<i32>,

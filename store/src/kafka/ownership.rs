@@ -143,6 +143,13 @@ impl Ownership {
         }
     }
 
+    /// How many shards are the node's that it does not read yet.
+    pub(super) fn not_begun(&self) -> usize {
+        let gained = lock(&self.context.place).gained.clone();
+        let assignments = &self.context.assignments;
+        assignments.shards_in(self.service(), &gained).count()
+    }
+
     /// Asks the coordinator whether this node has this partition.
     pub(super) fn confirm(&self, partition: i32) -> oneshot::Receiver<bool> {
         let (sender, answer) = oneshot::channel();

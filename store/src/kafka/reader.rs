@@ -18,14 +18,14 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::util::current_time_millis;
 use sagas::Service;
 use tracing::{debug, error, warn};
 
+use super::beginning::Beginning;
 use super::clients::{Complaints, TURN, config};
 use super::ends::{self, Ends};
 use super::headers::{SERVICE, SHARD, WORD, header};
-use super::reading::{Questions, Reading};
+use super::reading::Reading;
 use super::record;
 use super::topics::{Topic, Topics};
 use super::{KafkaError, KafkaSettings};
@@ -33,11 +33,6 @@ use crate::cluster::Arrivals;
 use crate::cluster::roll::Roll;
 use crate::log::Message;
 use crate::metric_names::KAFKA_UNREADABLE;
-
-/// How old a question may be of which a new owner still tells that its shard has moved: as long as
-/// callers wait. The node that asked has its own clock, so this is not exact; who hears it twice has
-/// asked again already, and who does not hear it has no answer, and repeats.
-const QUESTIONS: Duration = Duration::from_secs(5);
 
 /// How many messages are handed over at once, at most.
 const BATCH: usize = 1_000;
@@ -132,45 +127,13 @@ impl Reader {
         partitions: &BTreeSet<i32>,
         tenure: u64,
     ) -> KafkaResult<()> {
-        let list = |topic| {
-            let mut list = TopicPartitionList::new();
-            for partition in partitions {
-                if let Some(topic) = self.topics.name(topic) {
-                    list.add_partition(topic, *partition);
-                }
-            }
-            list
-        };
-        let messages = self.offsets(list(Topic::Inbox(service)), Offset::End)?;
-
-        // The clock of the machine, by which the client that sent it has stamped the record.
-        let questions = self.offsets(list(Topic::Requests(service)), Offset::End)?;
-        let age = i64::try_from(QUESTIONS.as_millis()).unwrap_or(i64::MAX);
-        let since = Offset::Offset(current_time_millis().saturating_sub(age));
-        let recent = self.offsets(list(Topic::Requests(service)), since)?;
-
-        let (mut all, mut own) = (messages, Vec::new());
-        for end in questions.elements() {
-            let recent = recent.find_partition(end.topic(), end.partition());
-            let recent = recent.map(|recent| recent.offset());
-            let own_from = end.offset().to_raw().unwrap_or_default();
-            // Without a question since then, there is no offset.
-            let from = match recent {
-                Some(Offset::Offset(offset)) => offset.min(own_from),
-                _ => own_from,
-            };
-            all.add_partition_offset(end.topic(), end.partition(), Offset::Offset(from))?;
-            let questions = Questions {
-                tenure,
-                from,
-                own_from,
-            };
-            own.push(((service, end.partition()), questions));
-        }
+        let client = (&self.consumer, &self.complaints);
+        let Beginning { list, own } =
+            Beginning::find(client, &self.topics, service, (partitions, tenure))?;
 
         let mut reading = self.lock();
         reading.own.extend(own);
-        self.consumer.incremental_assign(&all)?;
+        self.consumer.incremental_assign(&list)?;
         self.read_beside(&mut reading);
         Ok(())
     }

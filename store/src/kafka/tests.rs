@@ -6,6 +6,7 @@
 
 mod brokers;
 mod coordinator;
+mod leaderless;
 mod log;
 mod losses;
 mod processes;

@@ -77,6 +77,13 @@ impl Health for Operations {
                     .missing
                     .push(format!("{} of {all} shards are not open yet", all - open));
             }
+            let not_begun = self.node.not_begun();
+            if not_begun > 0 {
+                readiness.missing.push(format!(
+                    "{not_begun} shards are given to this node, which cannot read what Kafka has \
+                     for them"
+                ));
+            }
 
             let mut causes: BTreeMap<String, usize> = BTreeMap::new();
             for (_, cause) in self.node.troubles() {

@@ -2,29 +2,20 @@
 //! inside this process, which say what they are told to.
 
 use futures_util::future::join_all;
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::support::{Deployment, ROOMS, SHARDS, Taken, owned, shard};
+use super::leaderless::{Cluster, cluster};
+use super::support::{ROOMS, SHARDS, Taken, owned, shard};
 use super::*;
 
-type Cluster = MockCluster<'static, DefaultProducerContext>;
-
 /// A node that is alone in its group, and is confirmed.
-async fn node(cluster: &Cluster) -> Arc<Kafka> {
-    let brokers = cluster.bootstrap_servers();
-    let settings = Deployment::settings_at(&brokers, "mock", "a", &[ROOMS]);
-    // It lets no client create topics.
-    for topic in Topics::new(&settings).names() {
-        cluster.create_topic(topic, settings.partitions, 1).unwrap();
-    }
-
+async fn node() -> (Cluster, Arc<Kafka>) {
+    let (cluster, settings) = cluster();
     let node = Kafka::connect(settings).await.unwrap();
     node.begin(Arc::new(Taken::default()), false);
     owned(&node, usize::from(SHARDS)).await;
     assert!(node.confirm(shard(ROOMS, 1)).await);
-    node
+    (cluster, node)
 }
 
 #[tokio::test]
@@ -35,8 +26,7 @@ async fn who_is_no_member_or_one_of_an_older_generation_is_not_confirmed() {
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
     ];
     let all = refusals.map(async |refusal| {
-        let cluster = MockCluster::new(1).unwrap();
-        let node = node(&cluster).await;
+        let (cluster, node) = node().await;
 
         cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[refusal]);
         assert!(!node.confirm(shard(ROOMS, 1)).await, "{refusal:?}");
@@ -47,8 +37,7 @@ async fn who_is_no_member_or_one_of_an_older_generation_is_not_confirmed() {
 
 #[tokio::test]
 async fn a_coordinator_that_does_not_answer_is_not_waited_for() {
-    let cluster = MockCluster::new(1).unwrap();
-    let node = node(&cluster).await;
+    let (cluster, node) = node().await;
 
     cluster.broker_down(-1).unwrap();
     let asked = Instant::now();

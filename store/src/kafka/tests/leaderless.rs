@@ -1,0 +1,65 @@
+//! Partitions that have no leader: what stands in them waits, and nothing else does. On brokers
+//! inside this process, which can be told who leads.
+
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+
+use super::support::{BOOKINGS, Deployment, ROOMS, SHARDS, Taken, command, eventually, owned, shard};
+use super::*;
+use crate::log::Destination;
+
+pub(super) type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+/// Brokers that have all topics. They let no client create any.
+pub(super) fn cluster() -> (Cluster, KafkaSettings) {
+    let cluster = MockCluster::new(1).unwrap();
+    let brokers = cluster.bootstrap_servers();
+    let settings = Deployment::settings_at(&brokers, "mock", "a", &[ROOMS]);
+    for topic in Topics::new(&settings).names() {
+        cluster.create_topic(topic, settings.partitions, 1).unwrap();
+    }
+    (cluster, settings)
+}
+
+#[tokio::test]
+async fn a_partition_without_a_leader_keeps_no_shard_from_being_served() {
+    let (cluster, settings) = cluster();
+    let topics = Topics::new(&settings);
+    let [inbox, requests] = [Topic::Inbox(ROOMS), Topic::Requests(ROOMS)]
+        .map(|topic| topics.name(topic).unwrap().to_owned());
+    cluster.partition_leader(&inbox, 2, None).unwrap();
+    cluster.partition_leader(&requests, 1, None).unwrap();
+
+    let node = Kafka::connect(settings).await.unwrap();
+    let taken = Arc::new(Taken::default());
+    node.begin(taken.clone(), false);
+    owned(&node, usize::from(SHARDS)).await;
+    assert_eq!(node.not_begun(), 0);
+    for number in 0..SHARDS {
+        assert!(node.confirm(shard(ROOMS, number)).await, "{number}");
+    }
+
+    // Shards 2 and 6 stand in the one, 1 and 5 in the other.
+    cluster.partition_leader(&inbox, 2, Some(1)).unwrap();
+    cluster.partition_leader(&requests, 1, Some(1)).unwrap();
+    let source = shard(BOOKINGS, 1);
+    let mut sequence = 0;
+    // Where reading begins is not known; what is sent once it has begun arrives.
+    eventually(NEEDS, || {
+        sequence += 1;
+        for number in 0..SHARDS {
+            let to = shard(ROOMS, number);
+            node.carry(vec![Arc::new(command(source, sequence, to))]);
+            node.ask(to, vec![1]);
+        }
+        let questions = taken.questions();
+        (0..SHARDS).all(|number| {
+            let to = shard(ROOMS, number);
+            let came = taken.sequences(source, Destination::Shard(to));
+            !came.is_empty() && questions.iter().any(|(asked, _)| *asked == to)
+        })
+    })
+    .await;
+    assert!(taken.earlier().is_empty(), "all was asked of this node");
+    node.leave(NEEDS).await;
+}
