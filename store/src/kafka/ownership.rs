@@ -14,24 +14,26 @@
 //! raised their epochs, so this node commits and answers nothing more there; and while no broker
 //! answers, nobody else can have been given them, and all nodes go on.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod asking;
+mod member;
+
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaError as ClientError;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use sagas::Service;
 use tokio::sync::oneshot;
-use tracing::{error, info, warn};
 
+use self::asking::Question;
+use self::member::Member;
 use super::assignments::Assignments;
-use super::clients::{Complaints, TURN, config};
+use super::clients::{Complaints, config};
 use super::reader::Reader;
 use super::threads::Threads;
 use super::topics::Topic;
@@ -49,9 +51,6 @@ const HEARTBEAT_MS: &str = "200";
 /// After how long a node is taken for dead whose thread for its group stands still. At least the
 /// time above.
 const POLL_MS: &str = "10000";
-
-/// A question whether this node has a partition, and whom to tell.
-type Question = (i32, oneshot::Sender<bool>);
 
 /// The consumer, and the questions to the coordinator of its group.
 type Parts = (Arc<BaseConsumer<Place>>, Receiver<Question>);
@@ -79,14 +78,8 @@ impl Ownership {
                 settings.node
             ))
         })?;
-        let context = Arc::new(Member {
-            service,
-            topic,
-            assignments,
-            reader,
-            complaints: complaints.clone(),
-            place: Mutex::default(),
-        });
+        let context = Member::new(service, topic, assignments, reader, complaints);
+        let context = Arc::new(context);
 
         let consumer: BaseConsumer<Place> = config(settings)
             .set(
@@ -120,7 +113,8 @@ impl Ownership {
     /// Joins the group, and takes part in it until the threads are stopped. The one that ends last
     /// lets go of the consumer, which says farewell to the group.
     pub(super) fn begin(&self, threads: &Threads) -> Result<(), KafkaError> {
-        let Some((consumer, questions)) = lock(&self.parts).take() else {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((consumer, questions)) = parts.take() else {
             return Ok(());
         };
 
@@ -135,19 +129,12 @@ impl Ownership {
     }
 
     pub(super) fn participation(&self) -> Participation {
-        let place = lock(&self.context.place);
-        match (place.takes_part, place.is_overtaken) {
-            (true, _) => Participation::Full,
-            (false, false) => Participation::OutOfTouch,
-            (false, true) => Participation::Overtaken,
-        }
+        self.context.participation()
     }
 
     /// How many shards are the node's that it does not read yet.
     pub(super) fn not_begun(&self) -> usize {
-        let gained = lock(&self.context.place).gained.clone();
-        let assignments = &self.context.assignments;
-        assignments.shards_in(self.service(), &gained).count()
+        self.context.not_begun()
     }
 
     /// Asks the coordinator whether this node has this partition.
@@ -167,204 +154,6 @@ impl fmt::Debug for Ownership {
         ownership
             .field("context", &self.context)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a node is in a group.
-#[derive(Debug)]
-struct Member {
-    service: Service,
-    topic: String,
-    assignments: Arc<Assignments>,
-    reader: Arc<Reader>,
-    complaints: Complaints,
-    place: Mutex<InGroup>,
-}
-
-/// How a node stands with its group.
-#[derive(Debug, Default)]
-struct InGroup {
-    takes_part: bool,
-    /// Partitions that are assigned, but not read yet.
-    gained: BTreeSet<i32>,
-    /// Partitions that were the node's when the group lost it.
-    kept: BTreeSet<i32>,
-    /// Some of those were let go of, since somebody else has them.
-    is_overtaken: bool,
-}
-
-impl Member {
-    /// Takes part in the group until it is stopped.
-    fn take_part(&self, consumer: &BaseConsumer<Place>, stop: &AtomicBool) {
-        if let Err(error) = consumer.subscribe(&[&self.topic]) {
-            error!(service = %self.service, "the node takes part in no group: {error}");
-        }
-
-        while !stop.load(Ordering::SeqCst) {
-            // It is assigned nothing to read, so it brings events alone.
-            if let Some(Err(error)) = consumer.poll(TURN) {
-                self.complaints.tell(&error.to_string());
-            }
-            self.begin_reading();
-        }
-    }
-
-    /// Begins to read what has been assigned. Only then its shards are published: their owner
-    /// reads from the outbox what was sent before.
-    fn begin_reading(&self) {
-        let gained = std::mem::take(&mut lock(&self.place).gained);
-        if gained.is_empty() {
-            return;
-        }
-
-        let tenure = self.assignments.next_tenure();
-        match self.reader.begin(self.service, &gained, tenure) {
-            Ok(()) => {
-                info!(service = %self.service, kafka.partitions = ?gained, "shards are assigned");
-                self.assignments.add(self.service, &gained, tenure);
-            }
-            Err(error) => {
-                self.complaints
-                    .tell(&format!("reading cannot begin: {error}"));
-                lock(&self.place).gained.extend(gained);
-            }
-        }
-    }
-
-    /// The group has given these to the node. With the first ones after it was lost, possibly none,
-    /// it hears all that is its own: the rest of what it has kept is somebody else's, and what it
-    /// gets again may have been.
-    fn gain(&self, partitions: &BTreeSet<i32>) {
-        let mut place = lock(&self.place);
-        place.is_overtaken = false;
-        place.gained.extend(partitions);
-        let kept = std::mem::take(&mut place.kept);
-        drop(place);
-
-        if !kept.is_empty() {
-            self.reader.end(self.service, &kept);
-            let away = &kept - partitions;
-            self.assignments.remove(self.service, &away);
-            info!(service = %self.service, kafka.partitions = ?away, "other nodes have these now");
-        }
-
-        // At once, so that a node that starts takes part, and is ready, when its shards are its own.
-        self.begin_reading();
-        lock(&self.place).takes_part = true;
-    }
-
-    /// The group has lost the node.
-    fn keep(&self, partitions: &BTreeSet<i32>) {
-        let mut place = lock(&self.place);
-        place.takes_part = false;
-        // What has not begun yet is nothing to keep, unless it is that of before.
-        place.gained = &place.gained - partitions;
-        let held = partitions.iter().copied();
-        place
-            .kept
-            .extend(held.filter(|partition| self.holds(*partition)));
-        drop(place);
-
-        warn!(
-            service = %self.service, kafka.partitions = ?partitions,
-            "the group has lost this node, which keeps its shards until it hears who has them"
-        );
-    }
-
-    fn give_up(&self, partitions: &BTreeSet<i32>) {
-        self.assignments.remove(self.service, partitions);
-        let mut place = lock(&self.place);
-        place.gained = &place.gained - partitions;
-        place.kept = &place.kept - partitions;
-        drop(place);
-
-        self.reader.end(self.service, partitions);
-        info!(service = %self.service, kafka.partitions = ?partitions, "shards are given up");
-    }
-
-    /// Lets go of what was kept and is not confirmed: whoever asks cannot go on with it.
-    fn let_go(&self, unconfirmed: &BTreeSet<i32>) {
-        let mut place = lock(&self.place);
-        let away = &place.kept & unconfirmed;
-        place.kept = &place.kept - &away;
-        // The group may have given it back by now.
-        let away = &away - &place.gained;
-        place.is_overtaken |= !away.is_empty();
-        drop(place);
-
-        if !away.is_empty() {
-            self.assignments.remove(self.service, &away);
-            self.reader.end(self.service, &away);
-            info!(service = %self.service, kafka.partitions = ?away, "others may have these now");
-        }
-    }
-
-    /// Asks the coordinator what there is to ask: all that has gathered since it answered.
-    ///
-    /// On a thread of its own, because it waits for each answer. What the client calls back for an
-    /// offset that is committed without waiting, the binding does not hear.
-    fn ask_coordinator(
-        &self,
-        consumer: &BaseConsumer<Place>,
-        questions: &Receiver<Question>,
-        stop: &AtomicBool,
-    ) {
-        while !stop.load(Ordering::SeqCst) {
-            let Ok(first) = questions.recv_timeout(TURN) else {
-                continue;
-            };
-            let mut askers: BTreeMap<i32, Vec<oneshot::Sender<bool>>> = BTreeMap::new();
-            for (partition, asker) in std::iter::once(first).chain(questions.try_iter()) {
-                if !asker.is_closed() {
-                    askers.entry(partition).or_default().push(asker);
-                }
-            }
-            if askers.is_empty() {
-                continue;
-            }
-
-            let confirmed = self.confirmed(consumer, askers.keys().copied());
-            let asked: BTreeSet<i32> = askers.keys().copied().collect();
-            self.let_go(&(&asked - &confirmed));
-            for (partition, askers) in askers {
-                // What was taken away in the meantime is not this node's either.
-                let confirmed = confirmed.contains(&partition) && self.holds(partition);
-                for asker in askers {
-                    let _ = asker.send(confirmed);
-                }
-            }
-        }
-    }
-
-    /// Which of these partitions the coordinator lets this node commit an offset for: none, if it
-    /// is no member any more or one of an older generation.
-    ///
-    /// Partitions that a newer generation gives to others are this node's until it has heard so:
-    /// the coordinator waits for that before somebody else gets them.
-    fn confirmed(
-        &self,
-        consumer: &BaseConsumer<Place>,
-        partitions: impl Iterator<Item = i32>,
-    ) -> BTreeSet<i32> {
-        let mut offsets = TopicPartitionList::new();
-        for partition in partitions {
-            offsets.add_partition(&self.topic, partition);
-        }
-
-        let committed = offsets
-            .set_all_offsets(Offset::Offset(0))
-            .and_then(|()| consumer.commit(&offsets, CommitMode::Sync));
-        if let Err(error) = committed {
-            info!(service = %self.service, "the coordinator confirms no shard: {error}");
-            return BTreeSet::new();
-        }
-        let offsets = offsets.elements();
-        let accepted = offsets.iter().filter(|offset| offset.error().is_ok());
-        accepted.map(|offset| offset.partition()).collect()
-    }
-
-    fn holds(&self, partition: i32) -> bool {
-        self.assignments.holds(self.service, partition)
     }
 }
 
@@ -415,8 +204,4 @@ impl ConsumerContext for Place {
                 .tell(&format!("a change of the group failed: {error}"));
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -327,6 +327,26 @@ impl Reader {
     }
 }
 
+#[cfg(test)]
+impl Reader {
+    /// The tenure for which questions to the shards in a partition are read.
+    pub(super) fn tenure(&self, service: Service, partition: i32) -> Option<u64> {
+        let reading = self.lock();
+        let questions = reading.own.get(&(service, partition));
+        questions.map(|questions| questions.tenure)
+    }
+
+    /// Whether both messages and questions to them are read.
+    pub(super) fn reads(&self, service: Service, partition: i32) -> bool {
+        let assigned = self.consumer.assignment().unwrap();
+        let topics = [Topic::Inbox(service), Topic::Requests(service)];
+        let mut names = topics
+            .map(|topic| self.topics.name(topic).unwrap())
+            .into_iter();
+        names.all(|topic| assigned.find_partition(topic, partition).is_some())
+    }
+}
+
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").finish_non_exhaustive()

@@ -6,7 +6,7 @@
 
 mod brokers;
 mod coordinator;
-mod leaderless;
+pub(super) mod leaderless;
 mod log;
 mod losses;
 mod processes;

@@ -4,14 +4,16 @@
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
-use super::support::{BOOKINGS, Deployment, ROOMS, SHARDS, Taken, command, eventually, owned, shard};
+use super::support::{
+    BOOKINGS, Deployment, ROOMS, SHARDS, Taken, command, eventually, owned, shard,
+};
 use super::*;
 use crate::log::Destination;
 
-pub(super) type Cluster = MockCluster<'static, DefaultProducerContext>;
+pub(in crate::kafka) type Cluster = MockCluster<'static, DefaultProducerContext>;
 
 /// Brokers that have all topics. They let no client create any.
-pub(super) fn cluster() -> (Cluster, KafkaSettings) {
+pub(in crate::kafka) fn cluster() -> (Cluster, KafkaSettings) {
     let cluster = MockCluster::new(1).unwrap();
     let brokers = cluster.bootstrap_servers();
     let settings = Deployment::settings_at(&brokers, "mock", "a", &[ROOMS]);

@@ -1,0 +1,83 @@
+//! Asking the coordinator of a group whether this node still has its partitions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::oneshot;
+use tracing::info;
+
+use super::Place;
+use super::member::Member;
+use crate::kafka::clients::TURN;
+
+/// A question whether this node has a partition, and whom to tell.
+pub(super) type Question = (i32, oneshot::Sender<bool>);
+
+impl Member {
+    /// Asks the coordinator what there is to ask: all that has gathered since it answered.
+    ///
+    /// On a thread of its own, because it waits for each answer. What the client calls back for an
+    /// offset that is committed without waiting, the binding does not hear.
+    pub(super) fn ask_coordinator(
+        &self,
+        consumer: &BaseConsumer<Place>,
+        questions: &Receiver<Question>,
+        stop: &AtomicBool,
+    ) {
+        while !stop.load(Ordering::SeqCst) {
+            let Ok(first) = questions.recv_timeout(TURN) else {
+                continue;
+            };
+            let mut askers: BTreeMap<i32, Vec<oneshot::Sender<bool>>> = BTreeMap::new();
+            for (partition, asker) in std::iter::once(first).chain(questions.try_iter()) {
+                if !asker.is_closed() {
+                    askers.entry(partition).or_default().push(asker);
+                }
+            }
+            if askers.is_empty() {
+                continue;
+            }
+
+            let confirmed = self.confirmed(consumer, askers.keys().copied());
+            let asked: BTreeSet<i32> = askers.keys().copied().collect();
+            self.let_go(&(&asked - &confirmed));
+            for (partition, askers) in askers {
+                // What was taken away in the meantime is not this node's either.
+                let confirmed = confirmed.contains(&partition) && self.holds(partition);
+                for asker in askers {
+                    let _ = asker.send(confirmed);
+                }
+            }
+        }
+    }
+
+    /// Which of these partitions the coordinator lets this node commit an offset for: none, if it
+    /// is no member any more or one of an older generation.
+    ///
+    /// Partitions that a newer generation gives to others are this node's until it has heard so:
+    /// the coordinator waits for that before somebody else gets them.
+    fn confirmed(
+        &self,
+        consumer: &BaseConsumer<Place>,
+        partitions: impl Iterator<Item = i32>,
+    ) -> BTreeSet<i32> {
+        let mut offsets = TopicPartitionList::new();
+        for partition in partitions {
+            offsets.add_partition(&self.topic, partition);
+        }
+
+        let committed = offsets
+            .set_all_offsets(Offset::Offset(0))
+            .and_then(|()| consumer.commit(&offsets, CommitMode::Sync));
+        if let Err(error) = committed {
+            info!(service = %self.service, "the coordinator confirms no shard: {error}");
+            return BTreeSet::new();
+        }
+        let offsets = offsets.elements();
+        let accepted = offsets.iter().filter(|offset| offset.error().is_ok());
+        accepted.map(|offset| offset.partition()).collect()
+    }
+}

@@ -1,0 +1,66 @@
+//! What a group gives a node and takes from it, told by two threads at once. On brokers inside this
+//! process, which tell where partitions end.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::kafka::KafkaSettings;
+use crate::kafka::tests::leaderless::{Cluster, cluster};
+use crate::kafka::topics::{Topic, Topics};
+use crate::testing::ROOMS;
+
+const NEEDS: Duration = Duration::from_secs(20);
+
+fn member(settings: &KafkaSettings) -> Arc<Member> {
+    let complaints = Complaints::new();
+    let topics = Arc::new(Topics::new(settings));
+    let reader = Reader::new(settings, Arc::clone(&topics), &complaints).unwrap();
+    let topic = topics.name(Topic::Inbox(ROOMS)).unwrap().to_owned();
+    let assignments = Arc::new(Assignments::new(settings.shards, topics));
+    let member = Member::new(ROOMS, topic, assignments, Arc::new(reader), &complaints);
+    Arc::new(member)
+}
+
+/// One that has a partition, and that the group has lost.
+fn lost() -> (Cluster, Arc<Member>, BTreeSet<i32>) {
+    let (cluster, settings) = cluster();
+    let member = member(&settings);
+    let partitions = BTreeSet::from([1]);
+    member.gain(&partitions);
+    assert!(member.holds(1) && member.reader.reads(ROOMS, 1));
+
+    member.keep(&partitions);
+    assert!(member.holds(1), "it keeps it");
+    (cluster, member, partitions)
+}
+
+fn wait(until: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !until() {
+        assert!(began.elapsed() < NEEDS);
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn what_the_group_gives_back_is_not_let_go_of_by_whoever_heard_before_that_it_is_gone() {
+    let (_cluster, member, partitions) = lost();
+    let tenure = || member.reader.tenure(ROOMS, 1);
+    let before = tenure();
+
+    // While somebody looks at what is assigned nobody changes it: one is kept at the door there.
+    let watched = member.assignments.watch();
+    let looking = watched.borrow();
+    thread::scope(|threads| {
+        threads.spawn(|| member.let_go(&partitions));
+        wait(|| lock(&member.place).kept.is_empty());
+        let is_waited_for = member.changing.try_lock().is_err();
+        threads.spawn(|| member.gain(&partitions));
+        wait(|| is_waited_for || tenure() != before);
+        drop(looking);
+    });
+
+    assert!(member.holds(1), "the group has given it");
+    assert!(member.reader.reads(ROOMS, 1));
+}
