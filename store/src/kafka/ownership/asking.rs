@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 use tracing::info;
@@ -41,9 +42,9 @@ impl Member {
                 continue;
             }
 
-            let confirmed = self.confirmed(consumer, askers.keys().copied());
-            let asked: BTreeSet<i32> = askers.keys().copied().collect();
-            self.let_go(&(&asked - &confirmed));
+            let losses = self.losses();
+            let Said { confirmed, refused } = self.ask(consumer, askers.keys().copied());
+            self.let_go(&refused, losses);
             for (partition, askers) in askers {
                 // What was taken away in the meantime is not this node's either.
                 let confirmed = confirmed.contains(&partition) && self.holds(partition);
@@ -54,16 +55,16 @@ impl Member {
         }
     }
 
-    /// Which of these partitions the coordinator lets this node commit an offset for: none, if it
-    /// is no member any more or one of an older generation.
+    /// Which of these partitions the coordinator lets this node commit an offset for, and which not,
+    /// because it is no member any more or one of an older generation.
     ///
     /// Partitions that a newer generation gives to others are this node's until it has heard so:
     /// the coordinator waits for that before somebody else gets them.
-    fn confirmed(
+    fn ask(
         &self,
         consumer: &BaseConsumer<Place>,
         partitions: impl Iterator<Item = i32>,
-    ) -> BTreeSet<i32> {
+    ) -> Said {
         let mut offsets = TopicPartitionList::new();
         for partition in partitions {
             offsets.add_partition(&self.topic, partition);
@@ -72,12 +73,59 @@ impl Member {
         let committed = offsets
             .set_all_offsets(Offset::Offset(0))
             .and_then(|()| consumer.commit(&offsets, CommitMode::Sync));
+        let mut said = Said::default();
+        for offset in offsets.elements() {
+            match committed.clone().and_then(|()| offset.error()) {
+                Ok(()) => said.confirmed.insert(offset.partition()),
+                Err(error) if is_refusal(&error) => said.refused.insert(offset.partition()),
+                // It says nothing, or nobody does: while no broker answers, nobody is given them.
+                Err(_) => continue,
+            };
+        }
         if let Err(error) = committed {
             info!(service = %self.service, "the coordinator confirms no shard: {error}");
-            return BTreeSet::new();
         }
-        let offsets = offsets.elements();
-        let accepted = offsets.iter().filter(|offset| offset.error().is_ok());
-        accepted.map(|offset| offset.partition()).collect()
+        said
+    }
+}
+
+/// What the coordinator says of partitions.
+#[derive(Debug, Default)]
+struct Said {
+    confirmed: BTreeSet<i32>,
+    refused: BTreeSet<i32>,
+}
+
+/// Whether the coordinator says that the group goes on without this node.
+fn is_refusal(error: &ClientError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::RebalanceInProgress
+                | RDKafkaErrorCode::FencedInstanceId
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_hears_nothing_from_the_coordinator_is_not_refused() {
+        let is_refusal = |code| is_refusal(&ClientError::ConsumerCommit(code));
+        assert!(is_refusal(RDKafkaErrorCode::UnknownMemberId));
+        assert!(is_refusal(RDKafkaErrorCode::IllegalGeneration));
+        for code in [
+            RDKafkaErrorCode::BrokerTransportFailure,
+            RDKafkaErrorCode::WaitingForCoordinator,
+            RDKafkaErrorCode::OperationTimedOut,
+            RDKafkaErrorCode::CoordinatorNotAvailable,
+            RDKafkaErrorCode::NotCoordinator,
+        ] {
+            assert!(!is_refusal(code), "{code:?}");
+        }
     }
 }

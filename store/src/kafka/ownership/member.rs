@@ -41,6 +41,8 @@ struct InGroup {
     gained: BTreeSet<i32>,
     /// Partitions that were the node's when the group lost it.
     kept: BTreeSet<i32>,
+    /// How often the group has lost the node.
+    losses: u64,
     /// Some of those were let go of, since somebody else has them.
     is_overtaken: bool,
 }
@@ -145,6 +147,7 @@ impl Member {
         let _changing = lock(&self.changing);
         let mut place = lock(&self.place);
         place.takes_part = false;
+        place.losses += 1;
         // What has not begun yet is nothing to keep, unless it is that of before.
         place.gained = &place.gained - partitions;
         let held = partitions.iter().copied();
@@ -171,11 +174,20 @@ impl Member {
         info!(service = %self.service, kafka.partitions = ?partitions, "shards are given up");
     }
 
-    /// Lets go of what was kept and is not confirmed: whoever asks cannot go on with it.
-    pub(super) fn let_go(&self, unconfirmed: &BTreeSet<i32>) {
+    /// How often the group has lost the node, for whoever asks what it lets go of then.
+    pub(super) fn losses(&self) -> u64 {
+        lock(&self.place).losses
+    }
+
+    /// Lets go of what was kept and is refused: whoever asks cannot go on with it. The answer is
+    /// about what the group had lost by then; of what it has given, and lost, since it knows nothing.
+    pub(super) fn let_go(&self, refused: &BTreeSet<i32>, losses: u64) {
         let _changing = lock(&self.changing);
         let mut place = lock(&self.place);
-        let away = &place.kept & unconfirmed;
+        if place.losses != losses {
+            return;
+        }
+        let away = &place.kept & refused;
         place.kept = &place.kept - &away;
         // The group may have given it back by now.
         let away = &away - &place.gained;

@@ -53,7 +53,7 @@ fn what_the_group_gives_back_is_not_let_go_of_by_whoever_heard_before_that_it_is
     let watched = member.assignments.watch();
     let looking = watched.borrow();
     thread::scope(|threads| {
-        threads.spawn(|| member.let_go(&partitions));
+        threads.spawn(|| member.let_go(&partitions, member.losses()));
         wait(|| lock(&member.place).kept.is_empty());
         let is_waited_for = member.changing.try_lock().is_err();
         threads.spawn(|| member.gain(&partitions));
@@ -63,4 +63,19 @@ fn what_the_group_gives_back_is_not_let_go_of_by_whoever_heard_before_that_it_is
 
     assert!(member.holds(1), "the group has given it");
     assert!(member.reader.reads(ROOMS, 1));
+}
+
+#[test]
+fn an_answer_from_before_the_group_lost_the_node_again_lets_go_of_nothing() {
+    let (_cluster, member, partitions) = lost();
+    let asked_at = member.losses();
+    member.gain(&partitions);
+    member.keep(&partitions);
+    member.let_go(&partitions, asked_at);
+    assert!(member.holds(1) && member.reader.reads(ROOMS, 1));
+    assert_eq!(member.participation(), Participation::OutOfTouch);
+
+    member.let_go(&partitions, member.losses());
+    assert!(!member.holds(1) && !member.reader.reads(ROOMS, 1));
+    assert_eq!(member.participation(), Participation::Overtaken);
 }
