@@ -131,9 +131,10 @@ impl Reader {
         let Beginning { list, own } =
             Beginning::find(client, &self.topics, service, (partitions, tenure))?;
 
+        // Held until both are known: what arrives in between waits for it.
         let mut reading = self.lock();
+        self.assign(&list)?;
         reading.own.extend(own);
-        self.consumer.incremental_assign(&list)?;
         self.read_beside(&mut reading);
         Ok(())
     }
@@ -153,12 +154,40 @@ impl Reader {
             }
         }
 
+        self.unassign(&list);
+        self.read_beside(&mut reading);
+    }
+
+    /// Reads these from where the list says. What is read already, because to end it has failed, is
+    /// begun anew: the client takes all of a list or nothing.
+    fn assign(&self, list: &TopicPartitionList) -> KafkaResult<()> {
+        match list.count() {
+            0 => Ok(()),
+            _ => self.consumer.incremental_assign(list).or_else(|_| {
+                self.unassign_each(list);
+                self.consumer.incremental_assign(list)
+            }),
+        }
+    }
+
+    /// Reads these no more. One that is not read keeps none of the others.
+    fn unassign(&self, list: &TopicPartitionList) {
         if list.count() > 0
-            && let Err(error) = self.consumer.incremental_unassign(&list)
+            && let Err(error) = self.consumer.incremental_unassign(list)
         {
             self.complaints.tell(&error.to_string());
+            self.unassign_each(list);
         }
-        self.read_beside(&mut reading);
+    }
+
+    fn unassign_each(&self, list: &TopicPartitionList) {
+        for partition in list.elements() {
+            let mut alone = TopicPartitionList::new();
+            alone.add_partition(partition.topic(), partition.partition());
+            if let Err(error) = self.consumer.incremental_unassign(&alone) {
+                debug!("reading a partition does not end: {error}");
+            }
+        }
     }
 
     /// Reads the events that the shards here may go on with, from now on, and no others. What they
@@ -177,20 +206,17 @@ impl Reader {
 
         let gone = list(&mut reading.events.difference(&wanted));
         let mut new = list(&mut wanted.difference(&reading.events));
-        let unassigned = match gone.count() {
-            0 => Ok(()),
-            _ => self.consumer.incremental_unassign(&gone),
-        };
-        let assigned = match new.count() {
-            0 => Ok(()),
-            _ => new
-                .set_all_offsets(Offset::End)
-                .and_then(|()| self.consumer.incremental_assign(&new)),
-        };
-        for error in [unassigned, assigned].into_iter().filter_map(Result::err) {
-            self.complaints.tell(&error.to_string());
+        self.unassign(&gone);
+        let assigned = new
+            .set_all_offsets(Offset::End)
+            .and_then(|()| self.assign(&new));
+        match assigned {
+            Ok(()) => reading.events = wanted,
+            Err(error) => {
+                self.complaints.tell(&error.to_string());
+                reading.events.retain(|read| wanted.contains(read));
+            }
         }
-        reading.events = wanted;
     }
 
     // Nothing panics while it holds the lock.
@@ -327,8 +353,34 @@ impl Reader {
     }
 }
 
+/// What a client that has failed makes of a partition of messages.
+#[cfg(test)]
+pub(super) enum Disturbed {
+    Read,
+    NotRead,
+}
+
 #[cfg(test)]
 impl Reader {
+    /// Does what nobody has asked for.
+    pub(super) fn disturb(&self, service: Service, partition: i32, disturbed: Disturbed) {
+        let topic = self.topics.name(Topic::Inbox(service)).unwrap();
+        let mut alone = TopicPartitionList::new();
+        alone
+            .add_partition_offset(topic, partition, Offset::End)
+            .unwrap();
+        let done = match disturbed {
+            Disturbed::Read => self.consumer.incremental_assign(&alone),
+            Disturbed::NotRead => self.consumer.incremental_unassign(&alone),
+        };
+        done.unwrap();
+    }
+
+    /// How many partitions are read.
+    pub(super) fn count(&self) -> usize {
+        self.consumer.assignment().unwrap().count()
+    }
+
     /// The tenure for which questions to the shards in a partition are read.
     pub(super) fn tenure(&self, service: Service, partition: i32) -> Option<u64> {
         let reading = self.lock();

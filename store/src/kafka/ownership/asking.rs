@@ -60,11 +60,7 @@ impl Member {
     ///
     /// Partitions that a newer generation gives to others are this node's until it has heard so:
     /// the coordinator waits for that before somebody else gets them.
-    fn ask(
-        &self,
-        consumer: &BaseConsumer<Place>,
-        partitions: impl Iterator<Item = i32>,
-    ) -> Said {
+    fn ask(&self, consumer: &BaseConsumer<Place>, partitions: impl Iterator<Item = i32>) -> Said {
         let mut offsets = TopicPartitionList::new();
         for partition in partitions {
             offsets.add_partition(&self.topic, partition);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::kafka::KafkaSettings;
+use crate::kafka::reader::Disturbed;
 use crate::kafka::tests::leaderless::{Cluster, cluster};
 use crate::kafka::topics::{Topic, Topics};
 use crate::testing::ROOMS;
@@ -78,4 +79,30 @@ fn an_answer_from_before_the_group_lost_the_node_again_lets_go_of_nothing() {
     member.let_go(&partitions, member.losses());
     assert!(!member.holds(1) && !member.reader.reads(ROOMS, 1));
     assert_eq!(member.participation(), Participation::Overtaken);
+}
+
+#[test]
+fn what_the_client_reads_already_or_no_more_keeps_no_partition_from_beginning_or_ending() {
+    let (_cluster, settings) = cluster();
+    let member = member(&settings);
+    let both = BTreeSet::from([1, 2]);
+
+    // What somebody failed to end is in the way.
+    member.reader.disturb(ROOMS, 1, Disturbed::Read);
+    member.gain(&both);
+    assert_eq!(member.not_begun(), 0);
+    for partition in [1, 2] {
+        assert!(member.holds(partition) && member.reader.reads(ROOMS, partition));
+    }
+
+    // Of two, one is gone.
+    member.reader.disturb(ROOMS, 1, Disturbed::NotRead);
+    member.give_up(&both);
+    assert!(!member.reader.reads(ROOMS, 2));
+    assert_eq!(member.reader.count(), 0, "the events beside them neither");
+
+    member.gain(&both);
+    for partition in [1, 2] {
+        assert!(member.holds(partition) && member.reader.reads(ROOMS, partition));
+    }
 }
