@@ -5,6 +5,7 @@ mod connecting;
 mod files;
 pub(crate) mod postgres;
 mod prepared;
+mod reading;
 pub(crate) mod unusable;
 mod wal;
 
@@ -30,6 +31,7 @@ pub(crate) use prepared::of_newer_release;
 pub use postgres::PostgresAddress;
 pub use postgres::occupancy::Occupancy;
 pub use postgres::striving::Striving;
+pub use reading::Reading;
 
 /// The database of one service.
 #[derive(Clone, Debug)]
@@ -40,7 +42,7 @@ pub struct ServiceDatabase {
     pub(crate) schema: ServiceSchema,
     pub(crate) location: Location,
     /// Reads what is committed; cannot write.
-    pub read: DatabaseConnection,
+    pub read: Reading,
 }
 
 /// Where a database is.
@@ -76,7 +78,7 @@ impl ServiceDatabase {
             service: schema.service,
             schema,
             location: Location::File(file.clone()),
-            read,
+            read: Reading::file(read),
         };
         let failed = |error: &DbErr| unusable::opening(&file, error);
         note_start(schema.service, &writing, shards, failed).await?;
@@ -160,7 +162,7 @@ impl ServiceDatabase {
             service: schema.service,
             schema,
             location: Location::File(file),
-            read,
+            read: Reading::file(read),
         })
     }
 
@@ -175,7 +177,7 @@ impl ServiceDatabase {
             service: schema.service,
             schema,
             location: Location::File(PathBuf::from("memory")),
-            read,
+            read: Reading::file(read),
         })
     }
 

@@ -54,7 +54,7 @@ pub mod timers;
 pub mod unit;
 
 pub use clock::Clock;
-pub use database::{Occupancy, PostgresAddress, ServiceDatabase, Striving};
+pub use database::{Occupancy, PostgresAddress, Reading, ServiceDatabase, Striving};
 pub use deployment::{Deployment, Home};
 pub use error::StoreError;
 pub use journal::Journal;

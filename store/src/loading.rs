@@ -40,7 +40,7 @@ where
 
     while let Some(part) = parts.pop() {
         let mut wanted: Vec<Uuid> = part.iter().map(|id| (*id).into()).collect();
-        if database.read.get_database_backend() == DbBackend::Postgres {
+        if database.read.backend() == DbBackend::Postgres {
             pad(&mut wanted);
         }
         match query(wanted).await {

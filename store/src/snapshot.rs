@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use ::sagas::Service;
 use sea_orm::{
     ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, TransactionTrait,
+    QuerySelect,
 };
 use uuid::Uuid;
 
@@ -64,10 +64,6 @@ impl Snapshot {
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(database: &ServiceDatabase) -> Result<Self, StoreError> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "it reads, and ends without having written"
-        )]
         let begun = database.read.begin().await;
         Ok(Snapshot {
             service: database.service,

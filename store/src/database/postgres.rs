@@ -24,6 +24,7 @@ use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use tracing::log::LevelFilter;
 
 use crate::StoreError;
+use crate::database::reading::{Reading, Silence};
 
 /// Connections that read at the same time.
 const READERS: u32 = 8;
@@ -181,7 +182,7 @@ impl PostgresAddress {
     ///
     /// # Errors
     /// When the server does not answer, or gives too few connections to work with.
-    pub(crate) async fn readers(&self, service: Service) -> Result<DatabaseConnection, StoreError> {
+    pub(crate) async fn readers(&self, service: Service) -> Result<Reading, StoreError> {
         let asked = READERS + OTHERS;
         let connecting = (0..asked).map(|_| self.connect(service, Use::Read));
         let connecting = tokio::time::timeout(OPEN_WITHIN, join_all(connecting)).await;
@@ -202,12 +203,19 @@ impl PostgresAddress {
             let _ = connection.close().await;
         }
 
+        let silence = Silence::default();
+        let heard = silence.clone();
         let pool = PgPoolOptions::new()
             .max_connections(readers)
             .acquire_timeout(READER_WITHIN)
             .acquire_slow_level(LevelFilter::Off)
+            .after_release(move |connection, _| {
+                let heard = heard.clone();
+                Box::pin(async move { heard.is_over(connection).await })
+            })
             .connect_lazy_with(self.options(service, Use::Read));
-        Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+        let readers = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+        Ok(Reading::server(readers, silence))
     }
 
     /// How many of the connections that the server gives may read.

@@ -140,7 +140,7 @@ impl<'d> Outboxes<'d> {
             return Ok(true);
         }
 
-        let backend = self.database.read.get_database_backend();
+        let backend = self.database.read.backend();
         let newest = newest_rows(taken.keys());
         let failed = |error| self.database.failed(error);
         let rows = self
@@ -219,7 +219,7 @@ impl<'d> Outboxes<'d> {
         if self.acknowledged.is_empty() {
             return Ok(Vec::new());
         }
-        let backend = self.database.read.get_database_backend();
+        let backend = self.database.read.backend();
         let (statement, values) = next_rows(backend, &self.taken);
         let statement = Statement::from_sql_and_values(backend, statement, values);
         let failed = |error| self.database.failed(error);

@@ -1,10 +1,14 @@
 //! Where relays note how far they have come: in the settings of the database, a row a shard.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sagas::ShardId;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
+use sea_orm::{
+    ActiveValue, ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, RuntimeErr,
+};
+use tokio::time::timeout;
 
 use super::cursor::Cursor;
 use crate::tables::setting;
@@ -12,6 +16,9 @@ use crate::{ServiceDatabase, StoreError, history, shards};
 
 /// What the names of the rows begin with.
 const PREFIX: &str = "relayed/";
+
+/// A database that has not noted something by then is written to on another connection.
+const NOTED_WITHIN: Duration = Duration::from_secs(10);
 
 fn name(shard: ShardId) -> String {
     format!("{PREFIX}{}", shard.number)
@@ -107,11 +114,17 @@ impl Notes {
             Some(writing) => writing,
             none => none.insert(database.writing().await?),
         };
-        setting::Entity::insert_many(rows)
+        let noting = setting::Entity::insert_many(rows)
             .on_conflict(renewed)
-            .exec_without_returning(&*writing)
-            .await
-            .map_err(|error| database.failed(error))?;
+            .exec_without_returning(&*writing);
+        let noted = timeout(NOTED_WITHIN, noting).await.unwrap_or_else(|_| {
+            let silent = "nothing can be noted: the database says nothing".to_owned();
+            Err(DbErr::Exec(RuntimeErr::Internal(silent)))
+        });
+        if let Err(error) = noted {
+            self.writing = None;
+            return Err(database.failed(error));
+        }
         self.noted.extend(new);
         Ok(())
     }

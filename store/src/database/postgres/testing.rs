@@ -1,5 +1,7 @@
 //! For tests: a database of their own on the real server, dropped in the end.
 
+pub(crate) mod proxy;
+
 use sagas::Service;
 use sea_orm::sqlx::{self, Executor, PgConnection};
 use tokio::runtime::Runtime;

@@ -1,13 +1,15 @@
 //! Addresses; and how a database on a real server is opened, or why it is not.
 
 use futures_util::future::join_all;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::testing::TestDatabase;
+use super::testing::proxy::{Plan, Proxy};
 use super::*;
 use crate::ServiceDatabase;
-use crate::testing::{BOOKINGS_SCHEMA, ROOMS_SCHEMA};
+use crate::testing::{BOOKINGS_SCHEMA, ROOMS_SCHEMA, eventually};
 
 const SHARDS: u16 = 2;
 
@@ -203,4 +205,46 @@ async fn with_fewer_connections_than_were_asked_for_readers_wait_and_are_answere
     server
         .run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
+async fn a_server_that_vanishes_behind_reads_ends_them_all_and_their_connections() {
+    let server = TestDatabase::new();
+    let proxy = Proxy::to(&server.address()).await;
+    let address = proxy.address(&server.address());
+    let mut database = open(&address).await.unwrap();
+    database.read = database.read.within(Duration::from_secs(2));
+
+    let long = || Statement::from_string(DbBackend::Postgres, "SELECT pg_sleep(100)");
+    let reading = (0..READERS).map(|_| {
+        let read = database.read.clone();
+        tokio::spawn(async move { read.query_one_raw(long()).await })
+    });
+    let reading: Vec<_> = reading.collect();
+    let mut looking = server.connect().await;
+    loop {
+        let asked: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity \
+            WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%'",
+        )
+        .fetch_one(&mut looking)
+        .await
+        .unwrap();
+        if asked == i64::from(READERS) {
+            break;
+        }
+    }
+
+    proxy.plan(Plan::Stall);
+    for read in reading {
+        let error = database.failed(read.await.unwrap().unwrap_err());
+        assert!(error.is_transient(), "{}", error.chain());
+        assert!(error.chain().contains("not answered"), "{}", error.chain());
+    }
+    // Otherwise the next readers would wait for those that nobody answers any more.
+    eventually(Duration::from_secs(20), || database.read.size() == 0).await;
+
+    proxy.plan(Plan::Pass);
+    assert_eq!(database.shards().await.unwrap(), Some(SHARDS));
 }

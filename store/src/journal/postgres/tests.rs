@@ -4,8 +4,6 @@
 //! How connections are cut: a proxy stands between the store and the server, which loses an answer
 //! or keeps a commit to itself.
 
-mod proxy;
-
 use std::time::Duration;
 
 use sea_orm::sqlx::{Connection, Executor};
@@ -16,6 +14,7 @@ use super::PostgresStore;
 use crate::database::PostgresAddress;
 use crate::database::postgres::Use;
 use crate::database::postgres::testing::TestDatabase;
+use crate::database::postgres::testing::proxy::{Plan, Proxy};
 use crate::faults::Faults;
 use crate::journal::commit_store::{Batch, Claim, CommitStore, Failure};
 use crate::journal::testing::{SHARDS, outgoing, patience, row, shard, unit};
@@ -23,7 +22,6 @@ use crate::tables::{outbox, parked};
 use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA};
 use crate::unit::Unit;
 use crate::{ServiceDatabase, StoreError};
-use proxy::{Plan, Proxy};
 
 /// A service's database with one owner, which reaches it through an address of its own.
 struct Case {

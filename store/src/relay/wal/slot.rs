@@ -10,12 +10,12 @@ use percent_encoding::percent_decode_str;
 use pgwire_replication::{ReplicationClient, ReplicationConfig};
 use sagas::Service;
 use sea_orm::sqlx::{self, ConnectOptions, Connection, PgConnection};
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, Statement};
 use tokio::time::sleep;
 
 use super::NotFollowed;
-use crate::database::PostgresAddress;
 use crate::database::postgres::Use;
+use crate::database::{PostgresAddress, Reading};
 use crate::metric_names;
 
 /// The outbox, and nothing else of a database.
@@ -200,7 +200,7 @@ impl<'d> Slot<'d> {
     }
 
     /// Gives it up if nobody follows it.
-    pub(super) async fn clear(&self, read: &DatabaseConnection) -> Result<(), sqlx::Error> {
+    pub(super) async fn clear(&self, read: &Reading) -> Result<(), sqlx::Error> {
         let statement = Statement::from_string(read.get_database_backend(), LEFT);
         // A server that does not answer is told of elsewhere.
         let Ok(Some(left)) = read.query_one_raw(statement).await else {

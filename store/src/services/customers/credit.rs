@@ -48,7 +48,7 @@ pub async fn mismatches(
     range: IdRange,
     limit: u32,
 ) -> Result<Vec<CreditMismatch>, StoreError> {
-    let backend = customers.read.get_database_backend();
+    let backend = customers.read.backend();
     let mut values: Vec<Value> = Vec::new();
     let mut within = |column: &str| {
         let bounds = [(">", range.after), ("<=", range.up_to)].into_iter();
@@ -104,7 +104,7 @@ async fn all<T: FromQueryResult>(
     limit: u32,
 ) -> Result<Vec<T>, StoreError> {
     let statement = Statement::from_string(
-        database.read.get_database_backend(),
+        database.read.backend(),
         format!("{sql} {limit}"),
     );
     T::find_by_statement(statement)

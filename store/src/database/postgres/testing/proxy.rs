@@ -10,7 +10,7 @@ use crate::database::PostgresAddress;
 
 /// What becomes of the next commit that comes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub(crate) enum Plan {
     Pass,
     /// It reaches the server, and the connection is cut before its answer comes back.
     LoseTheAnswer,
@@ -23,19 +23,19 @@ pub(super) enum Plan {
 /// A commit, and the connection that waits for it.
 type Kept = (TcpStream, Vec<u8>);
 
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     port: u16,
     plan: watch::Sender<Plan>,
     kept: Arc<Mutex<Vec<Kept>>>,
 }
 
 impl Proxy {
-    pub(super) async fn to(server: &PostgresAddress) -> Self {
+    pub(crate) async fn to(server: &PostgresAddress) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self::on(listener, server)
     }
 
-    pub(super) fn on(listener: TcpListener, server: &PostgresAddress) -> Self {
+    pub(crate) fn on(listener: TcpListener, server: &PostgresAddress) -> Self {
         let proxy = Proxy {
             port: listener.local_addr().unwrap().port(),
             plan: watch::Sender::new(Plan::Pass),
@@ -60,16 +60,16 @@ impl Proxy {
     }
 
     /// Where the server is behind this.
-    pub(super) fn address(&self, server: &PostgresAddress) -> PostgresAddress {
+    pub(crate) fn address(&self, server: &PostgresAddress) -> PostgresAddress {
         server.at_port(self.port)
     }
 
-    pub(super) fn plan(&self, plan: Plan) {
+    pub(crate) fn plan(&self, plan: Plan) {
         self.plan.send_replace(plan);
     }
 
     /// A network that was cut may deliver later what it holds.
-    pub(super) async fn deliver_what_was_kept(&self) {
+    pub(crate) async fn deliver_what_was_kept(&self) {
         let kept = std::mem::take(&mut *self.kept.lock().unwrap());
         assert!(!kept.is_empty(), "no commit came by");
         for (mut server, commit) in kept {
