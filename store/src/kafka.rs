@@ -33,6 +33,7 @@ mod record;
 mod republish;
 mod threads;
 mod topics;
+mod waiting;
 mod watching;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -150,7 +151,7 @@ impl Kafka {
         topics.ensure(settings, &complaints)?;
 
         let (members, threads) = (Threads::new(), Threads::new());
-        let outgoing = Arc::new(Outgoing::new(settings, &complaints)?);
+        let outgoing = Arc::new(Outgoing::new(settings, &topics, &complaints)?);
         let reader = Arc::new(Reader::new(settings, Arc::clone(&topics), &complaints)?);
         let ends = reader.ends().map_err(|source| KafkaError::Unreachable {
             brokers: settings.brokers.clone(),

@@ -1,5 +1,5 @@
 //! What a node sends. Nobody waits for it: what is not delivered is counted, and whoever misses it
-//! reads the outbox.
+//! reads the outbox. What one partition does not take keeps nothing else from being sent (`waiting`).
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,11 +10,13 @@ use metrics::counter;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError as ClientError;
-use rdkafka::message::OwnedHeaders;
+use rdkafka::message::{Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use tracing::{error, warn};
 
 use super::clients::{Complaints, Pace, TURN, config};
+use super::topics::Topics;
+use super::waiting::{BYTES, RECORDS, Waiting};
 use super::{KafkaError, KafkaSettings};
 use crate::metric_names::KAFKA_DROPPED;
 
@@ -24,7 +26,9 @@ const LOSSES: Duration = Duration::from_secs(1);
 /// The producer of a node.
 pub(super) struct Outgoing {
     config: ClientConfig,
-    context: Deliveries,
+    topics: Arc<Topics>,
+    complaints: Complaints,
+    losses: Arc<Pace>,
     /// Replaced when it has failed for good.
     producer: RwLock<Arc<BaseProducer<Deliveries>>>,
 }
@@ -42,30 +46,36 @@ pub(super) fn config_of_producers(settings: &KafkaSettings) -> ClientConfig {
         // After a while its receiver has read the outbox, or the question is given up.
         .set("message.timeout.ms", "30000")
         // What may wait while no broker answers.
-        .set("queue.buffering.max.messages", "100000")
-        .set("queue.buffering.max.kbytes", "65536");
+        .set("queue.buffering.max.messages", RECORDS.to_string())
+        .set("queue.buffering.max.kbytes", (BYTES >> 10).to_string());
     config
 }
 
 impl Outgoing {
     pub(super) fn new(
         settings: &KafkaSettings,
+        topics: &Arc<Topics>,
         complaints: &Complaints,
     ) -> Result<Self, KafkaError> {
         let config = config_of_producers(settings);
+        let losses = Arc::new(Pace::new(LOSSES));
         let context = Deliveries {
             complaints: complaints.clone(),
-            losses: Arc::new(Pace::new(LOSSES)),
+            losses: Arc::clone(&losses),
+            waiting: Waiting::new(topics),
         };
-        let producer: BaseProducer<Deliveries> = config
-            .create_with_context(context.clone())
-            .map_err(|source| KafkaError::Client {
-                brokers: settings.brokers.clone(),
-                source,
-            })?;
+        let producer: BaseProducer<Deliveries> =
+            config
+                .create_with_context(context)
+                .map_err(|source| KafkaError::Client {
+                    brokers: settings.brokers.clone(),
+                    source,
+                })?;
         Ok(Outgoing {
             config,
-            context,
+            topics: Arc::clone(topics),
+            complaints: complaints.clone(),
+            losses,
             producer: RwLock::new(Arc::new(producer)),
         })
     }
@@ -80,19 +90,29 @@ impl Outgoing {
         value: &[u8],
     ) -> bool {
         let Some(topic) = topic else {
-            self.context.lost("queue", "its service has no topics");
+            lost(&self.losses, "queue", "its service has no topics");
             return false;
         };
+        let producer = self.producer();
+        let context = producer.context();
+        let bytes = key.len() + value.len();
+        if !context.waiting.takes(topic, partition, bytes) {
+            let full = format!("{topic} {partition} takes nothing, and too much waits for it");
+            lost(&self.losses, "queue", &full);
+            return false;
+        }
+
         let record = BaseRecord::to(topic)
             .partition(partition)
             .key(key)
             .headers(headers)
             .payload(value);
 
-        match self.producer().send(record) {
+        match producer.send(record) {
             Ok(()) => true,
             Err((error, _)) => {
-                self.context.lost("queue", &error.to_string());
+                context.waiting.gives(topic, partition, bytes);
+                lost(&self.losses, "queue", &error.to_string());
                 false
             }
         }
@@ -126,7 +146,13 @@ impl Outgoing {
     }
 
     fn replace(&self) {
-        match self.config.create_with_context(self.context.clone()) {
+        // What waited in the former one waits no more.
+        let context = Deliveries {
+            complaints: self.complaints.clone(),
+            losses: Arc::clone(&self.losses),
+            waiting: Waiting::new(&self.topics),
+        };
+        match self.config.create_with_context(context) {
             Ok(new) => {
                 let mut producer = self
                     .producer
@@ -134,7 +160,7 @@ impl Outgoing {
                     .unwrap_or_else(PoisonError::into_inner);
                 *producer = Arc::new(new);
             }
-            Err(error) => self.context.complaints.tell(&error.to_string()),
+            Err(error) => self.complaints.tell(&error.to_string()),
         }
     }
 }
@@ -146,21 +172,20 @@ impl fmt::Debug for Outgoing {
 }
 
 /// Hears what has become of each record.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Deliveries {
     complaints: Complaints,
     losses: Arc<Pace>,
+    waiting: Waiting,
 }
 
-impl Deliveries {
-    fn lost(&self, reason: &'static str, cause: &str) {
-        counter!(KAFKA_DROPPED, "reason" => reason).increment(1);
-        if let Some(unsaid) = self.losses.now() {
-            warn!(
-                kafka.losses.unsaid = unsaid,
-                "a record was not delivered to Kafka, who misses it reads the outbox: {cause}"
-            );
-        }
+fn lost(losses: &Pace, reason: &'static str, cause: &str) {
+    counter!(KAFKA_DROPPED, "reason" => reason).increment(1);
+    if let Some(unsaid) = losses.now() {
+        warn!(
+            kafka.losses.unsaid = unsaid,
+            "a record was not delivered to Kafka, who misses it reads the outbox: {cause}"
+        );
     }
 }
 
@@ -178,8 +203,15 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            self.lost("delivery", &error.to_string());
-        }
+        let record = match result {
+            Ok(record) => record,
+            Err((error, record)) => {
+                lost(&self.losses, "delivery", &error.to_string());
+                record
+            }
+        };
+        let bytes = record.key_len() + record.payload_len();
+        self.waiting
+            .gives(record.topic(), record.partition(), bytes);
     }
 }

@@ -3,6 +3,7 @@
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use serde_json::value::RawValue;
 
 use super::support::{
     BOOKINGS, Deployment, ROOMS, SHARDS, Taken, command, eventually, owned, shard,
@@ -63,5 +64,42 @@ async fn a_partition_without_a_leader_keeps_no_shard_from_being_served() {
     })
     .await;
     assert!(taken.earlier().is_empty(), "all was asked of this node");
+    node.leave(NEEDS).await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_partition_without_a_leader_leaves_room_for_all_others() {
+    let (cluster, settings) = cluster();
+    let topics = Topics::new(&settings);
+    let inbox = topics.name(Topic::Inbox(ROOMS)).unwrap();
+    // Before anybody reads it: these brokers do not survive to lose a leader whose readers wait.
+    cluster.partition_leader(inbox, 2, None).unwrap();
+    let node = Kafka::connect(settings).await.unwrap();
+    let taken = Arc::new(Taken::default());
+    node.begin(taken.clone(), false);
+    owned(&node, usize::from(SHARDS)).await;
+
+    // More than the client has room for.
+    let (source, there, elsewhere) = (shard(BOOKINGS, 1), shard(ROOMS, 2), shard(ROOMS, 3));
+    let body = format!("\"{}\"", "x".repeat(512 << 10));
+    let body: Arc<RawValue> = Arc::from(RawValue::from_string(body).unwrap());
+    for sequence in 1..=200 {
+        let mut large = command(source, sequence, there);
+        large.body = Arc::clone(&body);
+        node.carry(vec![Arc::new(large)]);
+    }
+
+    node.carry(vec![Arc::new(command(source, 201, elsewhere))]);
+    assert!(node.ask(elsewhere, vec![1]));
+    eventually(NEEDS, || {
+        let came = taken.sequences(source, Destination::Shard(elsewhere));
+        came == [201] && taken.questions().len() == 1
+    })
+    .await;
+    assert!(
+        taken
+            .sequences(source, Destination::Shard(there))
+            .is_empty()
+    );
     node.leave(NEEDS).await;
 }

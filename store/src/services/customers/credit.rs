@@ -103,10 +103,7 @@ async fn all<T: FromQueryResult>(
     sql: &str,
     limit: u32,
 ) -> Result<Vec<T>, StoreError> {
-    let statement = Statement::from_string(
-        database.read.backend(),
-        format!("{sql} {limit}"),
-    );
+    let statement = Statement::from_string(database.read.backend(), format!("{sql} {limit}"));
     T::find_by_statement(statement)
         .all(&database.read)
         .await
