@@ -14,8 +14,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::current_time_millis;
 use sagas::Service;
 
-use super::clients::{Complaints, PATIENCE};
-use super::ends::offsets;
+use super::clients::Complaints;
+use super::ends::{self, offsets};
 use super::reading::Questions;
 use super::topics::{Topic, Topics};
 
@@ -90,8 +90,11 @@ impl Known {
         (inbox, requests): (&str, &str),
         partitions: &BTreeSet<i32>,
     ) -> KafkaResult<Self> {
-        let messages = led(consumer, inbox, partitions)?;
-        let messages = offsets(consumer, messages, Offset::End)?;
+        let mut messages = TopicPartitionList::new();
+        for partition in partitions {
+            messages.add_partition(inbox, *partition);
+        }
+        let messages = ends::ends(consumer, &messages)?;
 
         // The clock of the machine, by which the client that sent it has stamped the record.
         let age = i64::try_from(QUESTIONS.as_millis()).unwrap_or(i64::MAX);
@@ -126,23 +129,15 @@ impl Known {
     }
 }
 
-/// Those of the partitions of a topic that have a leader. To ask for the end of another one would
-/// take as long as may be, and fail with all that is asked for together with it.
+/// Those of the partitions of a topic that have a leader.
 fn led(
     consumer: &BaseConsumer<Complaints>,
     topic: &str,
     partitions: &BTreeSet<i32>,
 ) -> KafkaResult<TopicPartitionList> {
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
-    let mut led = TopicPartitionList::new();
-    for found in metadata
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions())
-    {
-        if found.leader() >= 0 && partitions.contains(&found.id()) {
-            led.add_partition(topic, found.id());
-        }
+    let mut list = TopicPartitionList::new();
+    for partition in &ends::led(consumer.client(), topic)? & partitions {
+        list.add_partition(topic, partition);
     }
-    Ok(led)
+    Ok(list)
 }

@@ -68,6 +68,43 @@ async fn a_partition_without_a_leader_keeps_no_shard_from_being_served() {
 }
 
 #[tokio::test]
+async fn a_node_starts_while_partitions_of_events_and_answers_have_no_leader() {
+    let (cluster, settings) = cluster();
+    let topics = Topics::new(&settings);
+    let events = topics.name(Topic::Events(BOOKINGS)).unwrap();
+    let answers = (topics.name(Topic::Answers).unwrap(), topics.of_node("a"));
+    cluster.partition_leader(events, 1, None).unwrap();
+    cluster
+        .partition_leader(answers.0, answers.1, None)
+        .unwrap();
+
+    let node = Kafka::connect(settings).await.unwrap();
+    let taken = Arc::new(Taken::default());
+    node.begin(taken.clone(), true);
+    owned(&node, usize::from(SHARDS)).await;
+
+    cluster.partition_leader(events, 1, Some(1)).unwrap();
+    cluster
+        .partition_leader(answers.0, answers.1, Some(1))
+        .unwrap();
+    let mut sequence = 0;
+    eventually(NEEDS, || {
+        sequence += 1;
+        for number in 0..SHARDS {
+            node.carry(vec![Arc::new(event(shard(BOOKINGS, number), sequence))]);
+        }
+        node.answer("a", ROOMS, vec![1]);
+        let heard = (0..SHARDS).all(|number| {
+            let came = taken.sequences(shard(BOOKINGS, number), Destination::Events);
+            !came.is_empty()
+        });
+        heard && !taken.answers().is_empty()
+    })
+    .await;
+    node.leave(NEEDS).await;
+}
+
+#[tokio::test]
 async fn what_waits_for_a_partition_without_a_leader_leaves_room_for_all_others() {
     let (cluster, settings) = cluster();
     let topics = Topics::new(&settings);
