@@ -30,6 +30,7 @@ mod ownership;
 mod reader;
 mod reading;
 mod record;
+mod relayed;
 mod republish;
 mod threads;
 mod topics;
@@ -53,7 +54,6 @@ use crate::cluster::roll::Roll;
 use crate::cluster::{Arrivals, Assigned, Carrier, Membership, Participation, Transport};
 use crate::log::Message;
 use crate::relay::AcknowledgingCarrier;
-use acknowledged::ForRelay;
 use assignments::Assignments;
 use clients::Complaints;
 use ends::Ends;
@@ -61,6 +61,7 @@ pub use error::KafkaError;
 use outgoing::Outgoing;
 use ownership::Ownership;
 use reader::Reader;
+use relayed::ForRelay;
 pub use republish::{
     Lacking, OfShard, Place, Republication, RepublishError, Republished, republish,
 };

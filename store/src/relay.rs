@@ -6,10 +6,10 @@
 //! | polling (`polling`) | the owner of the shard, out of the outbox | at its next look |
 //! | WAL (`wal`) | one node for all shards, out of PostgreSQL's write-ahead log | at once |
 //!
-//! The two that read note how far they have come, in the database, and only behind what Kafka has
-//! acknowledged. So what they carry comes at least once, whoever dies when; nodes need that from no
-//! relay, because they read the outbox for what they miss, but whoever follows the topics of events
-//! from outside may.
+//! The two that read note how far they have come, in the database, and only behind events that Kafka
+//! has acknowledged. So the events that they carry come at least once, whoever dies when; nodes need
+//! that from no relay, because they read the outbox for what they miss, but whoever follows the topics
+//! of events from outside may. Shards whose events nobody takes now wait, and no others with them.
 //!
 //! No look passes over a row that becomes visible late. A shard's rows are numbered by its owner, who
 //! commits them one batch after the other on one connection, and a new owner's epoch waits for the
@@ -21,11 +21,13 @@ mod polling;
 mod positions;
 mod wal;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use sagas::ShardId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -47,11 +49,15 @@ pub enum Relay {
 /// Why messages may not have arrived.
 pub type Undelivered = Box<dyn std::error::Error + Send + Sync>;
 
-/// Carries messages, and says when they are there for good.
+/// The sources of which some events cannot be taken now, while those of others can.
+pub type Waits = BTreeSet<ShardId>;
+
+/// Carries messages, and says when their events are there for good. Commands and replies are sent,
+/// and may be lost: whoever they are to reads the outbox.
 pub trait AcknowledgingCarrier: fmt::Debug + Send + Sync {
-    /// Carries messages, those of one source in the order of their commit. Of what fails some may
-    /// have arrived all the same.
-    fn deliver(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<(), Undelivered>>;
+    /// Carries messages, those of one source in the order of their commit. What sources that wait, or
+    /// all where it fails, have sent may have arrived in part, and is to be carried again.
+    fn deliver(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<Waits, Undelivered>>;
 }
 
 /// The relays of a node, until it is dropped.

@@ -1,26 +1,26 @@
 //! Sending messages whose acknowledgement somebody waits for.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use metrics::counter;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use tokio::task::spawn_blocking;
+use sagas::ShardId;
 
 use super::clients::{Complaints, TURN};
 use super::outgoing;
 use super::record;
 use super::topics::Topics;
+use super::waiting::Waiting;
 use super::{KafkaError, KafkaSettings};
-use crate::log::Message;
+use crate::log::{Destination, Message};
 use crate::metric_names::KAFKA_DROPPED;
-use crate::relay::{AcknowledgingCarrier, Undelivered};
 
 /// Longer than the client tries to deliver a record.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,10 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a look for outcomes takes.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// What becomes of a record that Kafka will never take, because it is too large for instance.
+/// What becomes of a record that Kafka will never take, because it is too large for instance, and of
+/// commands and replies, which their receivers read from the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// It is left out, so that what comes behind it does not wait for ever.
+    /// It is left out, so that what comes behind it does not wait for ever. Nobody waits for commands
+    /// and replies.
     LeftOut,
     /// It fails what it is sent with.
     Fails,
@@ -39,65 +41,98 @@ pub(super) enum Refused {
 
 /// A producer that says what has become of each record.
 pub(super) struct Acknowledged {
-    producer: BaseProducer<Outcomes>,
-    outcomes: Outcomes,
+    pub(super) producer: BaseProducer<Outcomes>,
 }
 
 impl Acknowledged {
     pub(super) fn new(
         settings: &KafkaSettings,
+        topics: &Topics,
         complaints: &Complaints,
         refused: Refused,
     ) -> Result<Self, KafkaError> {
         let outcomes = Outcomes {
             complaints: complaints.clone(),
             refused,
-            failed: Arc::default(),
+            waiting: Waiting::new(topics),
+            batch: Mutex::default(),
         };
         let producer = outgoing::config_of_producers(settings)
-            .create_with_context(outcomes.clone())
+            .create_with_context(outcomes)
             .map_err(|source| KafkaError::Client {
                 brokers: settings.brokers.clone(),
                 source,
             })?;
-        Ok(Acknowledged { producer, outcomes })
+        Ok(Acknowledged { producer })
     }
 
     /// Sends messages in their order, each to its place, and waits until all are acknowledged.
     /// Blocks. What fails may have arrived all the same.
     pub(super) fn deliver(&self, topics: &Topics, messages: &[Message]) -> Result<(), KafkaError> {
-        let sent = messages
-            .iter()
-            .try_for_each(|message| self.send(topics, message));
-
-        // Whatever was sent before one that cannot be is waited for, too: its outcome would be taken
-        // for that of a later one.
-        let is_told = self.wait_for_outcomes();
-        let failed = self.outcomes.take_failed();
-        sent?;
-        if !is_told {
-            return Err(lost(messages.len(), "the client says nothing".to_owned()));
-        }
-        match failed {
-            Some((count, cause)) => Err(lost(count, cause)),
-            None => Ok(()),
-        }
+        self.begin(topics, messages)?;
+        while self.is_under_way() {}
+        self.end()
     }
 
-    /// Until the outcome of each record is known; false when that takes too long. The client's own
-    /// flush looks every 100 ms.
-    fn wait_for_outcomes(&self) -> bool {
-        let began = Instant::now();
-        while self.producer.in_flight_count() > 0 {
-            if began.elapsed() > PATIENCE {
+    /// Sends messages in their order, each to its place.
+    pub(super) fn begin(&self, topics: &Topics, messages: &[Message]) -> Result<(), KafkaError> {
+        let number = self.batch().renew();
+        let sent = messages
+            .iter()
+            .try_for_each(|message| self.send(topics, message, number));
+
+        // Nobody waits for what was sent before one that cannot be.
+        if sent.is_err() {
+            self.batch().renew();
+        }
+        sent
+    }
+
+    /// Whether outcomes are still to come, for which it waits a moment. The client's own flush looks
+    /// every 100 ms.
+    pub(super) fn is_under_way(&self) -> bool {
+        {
+            let batch = self.batch();
+            if batch.under_way.is_empty() || batch.began.elapsed() > PATIENCE {
                 return false;
             }
-            self.producer.poll(LOOK);
         }
+        self.producer.poll(LOOK);
         true
     }
 
-    fn send(&self, topics: &Topics, message: &Message) -> Result<(), KafkaError> {
+    /// How long what is under way has been so.
+    pub(super) fn since(&self) -> Duration {
+        self.batch().began.elapsed()
+    }
+
+    /// The sources of what has failed, and of what is under way.
+    pub(super) fn lacking(&self) -> BTreeSet<ShardId> {
+        let batch = self.batch();
+        let sources = batch.under_way.keys().chain(&batch.failed);
+        sources.copied().collect()
+    }
+
+    /// Nobody waits any more for what these sources have sent.
+    pub(super) fn let_go(&self, sources: &BTreeSet<ShardId>) {
+        let mut batch = self.batch();
+        batch
+            .under_way
+            .retain(|source, _| !sources.contains(source));
+        batch.failed.retain(|source| !sources.contains(source));
+    }
+
+    /// Ends a batch, whatever is still under way.
+    pub(super) fn end(&self) -> Result<(), KafkaError> {
+        // What became of records that nobody waits for is heard at the same time.
+        self.producer.poll(Duration::ZERO);
+        let mut batch = self.batch();
+        let failed = batch.failure();
+        batch.renew();
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn send(&self, topics: &Topics, message: &Message, batch: u64) -> Result<(), KafkaError> {
         let (topic, partition) = topics.place_of(message);
         let no_topic = || {
             lost(
@@ -105,25 +140,55 @@ impl Acknowledged {
                 format!("no topic is there for {:?}", message.destination),
             )
         };
+        let topic = topic.ok_or_else(no_topic)?;
+        let outcomes = self.producer.context();
+        let is_awaited =
+            message.destination == Destination::Events || outcomes.refused == Refused::Fails;
         let key = record::key(message);
-        let mut record = BaseRecord::to(topic.ok_or_else(no_topic)?)
+        let bytes = key.len() + message.body.get().len();
+        if !is_awaited && !outcomes.waiting.takes(topic, partition, bytes) {
+            outcomes.drop_record("too much waits for its partition");
+            return Ok(());
+        }
+
+        let awaited = is_awaited.then_some(Awaited {
+            batch,
+            source: message.source,
+        });
+        let mut record = BaseRecord::with_opaque_to(topic, Box::new(awaited))
             .partition(partition)
             .key(&key)
             .headers(record::headers(message))
             .payload(message.body.get());
+        if is_awaited {
+            self.batch().sent(message.source);
+        }
 
         while let Err((error, unsent)) = self.producer.send(record) {
-            if self.outcomes.leaves_out(&error) {
-                self.outcomes.leave_out(&error);
+            let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+            if is_awaited && is_full {
+                self.producer.poll(TURN);
+                record = unsent;
+                continue;
+            }
+
+            if !is_awaited {
+                outcomes.waiting.gives(topic, partition, bytes);
+                outcomes.drop_record(&error.to_string());
                 return Ok(());
             }
-            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+            self.batch().arrived(message.source);
+            if !outcomes.leaves_out(&error) {
                 return Err(lost(1, error.to_string()));
             }
-            self.producer.poll(TURN);
-            record = unsent;
+            leave_out(&error);
+            return Ok(());
         }
         Ok(())
+    }
+
+    fn batch(&self) -> MutexGuard<'_, Batch> {
+        self.producer.context().batch()
     }
 }
 
@@ -137,66 +202,91 @@ fn lost(count: usize, cause: String) -> KafkaError {
     KafkaError::NotAcknowledged { count, cause }
 }
 
-/// The same, for a relay: with another producer when one has failed for good.
-#[derive(Debug)]
-pub(super) struct ForRelay(Arc<Relayed>);
-
-#[derive(Debug)]
-struct Relayed {
-    settings: KafkaSettings,
-    complaints: Complaints,
-    topics: Arc<Topics>,
-    /// Held while messages are delivered: their outcomes are told to whoever waits then.
-    producer: Mutex<Acknowledged>,
+/// Its receiver sees a gap, and reads the outbox.
+fn leave_out(error: &ClientError) {
+    counter!(KAFKA_DROPPED, "reason" => "delivery").increment(1);
+    tracing::error!("Kafka refuses a record, which is left out: {error}");
 }
 
-impl ForRelay {
-    pub(super) fn new(
-        settings: &KafkaSettings,
-        complaints: &Complaints,
-        topics: Arc<Topics>,
-    ) -> Result<Self, KafkaError> {
-        let producer = Acknowledged::new(settings, complaints, Refused::LeftOut)?;
-        Ok(ForRelay(Arc::new(Relayed {
-            settings: settings.clone(),
-            complaints: complaints.clone(),
-            topics,
-            producer: Mutex::new(producer),
-        })))
-    }
+/// A record that somebody waits for.
+pub(super) struct Awaited {
+    /// Among those that were sent together. One that is told of late is not taken for a later one.
+    batch: u64,
+    source: ShardId,
 }
 
-impl Relayed {
-    fn deliver(&self, messages: &[Message]) -> Result<(), KafkaError> {
-        let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
-        let delivered = producer.deliver(&self.topics, messages);
-        if delivered.is_err() && producer.producer.client().fatal_error().is_some() {
-            *producer = Acknowledged::new(&self.settings, &self.complaints, Refused::LeftOut)?;
+/// What was sent together.
+struct Batch {
+    number: u64,
+    began: Instant,
+    /// How many records of each source have no outcome yet.
+    under_way: BTreeMap<ShardId, usize>,
+    /// The sources of records that were not taken.
+    failed: BTreeSet<ShardId>,
+    /// How many those are, and why the first was not.
+    lost: Option<(usize, String)>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Batch {
+            number: 0,
+            began: Instant::now(),
+            under_way: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            lost: None,
         }
-        delivered
     }
 }
 
-impl AcknowledgingCarrier for ForRelay {
-    fn deliver(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<(), Undelivered>> {
-        let relayed = Arc::clone(&self.0);
-        let delivering = spawn_blocking(move || relayed.deliver(&messages));
-        async move { Ok(delivering.await??) }.boxed()
+impl Batch {
+    fn renew(&mut self) -> u64 {
+        let number = self.number + 1;
+        *self = Batch {
+            number,
+            ..Batch::default()
+        };
+        number
+    }
+
+    fn sent(&mut self, source: ShardId) {
+        *self.under_way.entry(source).or_default() += 1;
+    }
+
+    fn arrived(&mut self, source: ShardId) {
+        if let Some(left) = self.under_way.get_mut(&source) {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.under_way.remove(&source);
+            }
+        }
+    }
+
+    /// Why not all has arrived that somebody still waits for.
+    fn failure(&mut self) -> Option<KafkaError> {
+        if !self.under_way.is_empty() {
+            let count = self.under_way.values().sum();
+            return Some(lost(count, "the client says nothing".to_owned()));
+        }
+        let (count, cause) = self.lost.take()?;
+        (!self.failed.is_empty()).then(|| lost(count, cause))
     }
 }
-
-/// How many records were not delivered, and why the first was not.
-type Failed = Option<(usize, String)>;
 
 /// Hears what has become of each record.
-#[derive(Clone, Debug)]
-struct Outcomes {
+pub(super) struct Outcomes {
     complaints: Complaints,
     refused: Refused,
-    failed: Arc<Mutex<Failed>>,
+    /// Of what nobody waits for.
+    waiting: Waiting,
+    batch: Mutex<Batch>,
 }
 
 impl Outcomes {
+    fn batch(&self) -> MutexGuard<'_, Batch> {
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether a record that will never be taken is to keep nobody waiting.
     fn leaves_out(&self, error: &ClientError) -> bool {
         let is_for_good = matches!(
@@ -206,15 +296,11 @@ impl Outcomes {
         is_for_good && self.refused == Refused::LeftOut
     }
 
-    /// Its receiver sees a gap, and reads the outbox.
-    fn leave_out(&self, error: &ClientError) {
+    /// Of one that nobody waits for: its receiver sees a gap, and reads the outbox.
+    fn drop_record(&self, cause: &str) {
         counter!(KAFKA_DROPPED, "reason" => "delivery").increment(1);
-        tracing::error!("Kafka refuses a record, which is left out: {error}");
-    }
-
-    fn take_failed(&self) -> Failed {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.take()
+        self.complaints
+            .tell(&format!("a record is not delivered: {cause}"));
     }
 }
 
@@ -229,18 +315,39 @@ impl ClientContext for Outcomes {
 }
 
 impl ProducerContext for Outcomes {
-    type DeliveryOpaque = ();
+    type DeliveryOpaque = Box<Option<Awaited>>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            if self.leaves_out(error) {
-                return self.leave_out(error);
+    fn delivery(&self, result: &DeliveryResult<'_>, awaited: Self::DeliveryOpaque) {
+        let (record, error) = match result {
+            Ok(record) => (record, None),
+            Err((error, record)) => (record, Some(error)),
+        };
+        let Some(Awaited { batch, source }) = *awaited else {
+            let bytes = record.key_len() + record.payload_len();
+            self.waiting
+                .gives(record.topic(), record.partition(), bytes);
+            if let Some(error) = error {
+                self.drop_record(&error.to_string());
             }
-            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            match &mut *failed {
-                Some((count, _)) => *count += 1,
-                None => *failed = Some((1, error.to_string())),
+            return;
+        };
+
+        let error = error.filter(|error| {
+            let is_left_out = self.leaves_out(error);
+            if is_left_out {
+                leave_out(error);
             }
+            !is_left_out
+        });
+        let mut under_way = self.batch();
+        if under_way.number != batch || !under_way.under_way.contains_key(&source) {
+            return;
+        }
+        under_way.arrived(source);
+        if let Some(error) = error {
+            under_way.failed.insert(source);
+            let (count, _) = under_way.lost.get_or_insert_with(|| (0, error.to_string()));
+            *count += 1;
         }
     }
 }

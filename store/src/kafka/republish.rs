@@ -179,7 +179,7 @@ fn connect(
             ));
         })?,
     };
-    let producer = Acknowledged::new(settings, &complaints, Refused::Fails)?;
+    let producer = Acknowledged::new(settings, &topics, &complaints, Refused::Fails)?;
     Ok((topics, contents, Arc::new(producer)))
 }
 

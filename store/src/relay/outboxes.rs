@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
 
 use super::cursor::Cursor;
 use super::positions::{self, Notes};
-use super::{AcknowledgingCarrier, Undelivered};
+use super::{AcknowledgingCarrier, Undelivered, Waits};
 use crate::history::salvage::{Salvaged, Stored};
 use crate::log::Message;
 use crate::mapping::{signed, unsigned};
@@ -24,6 +24,9 @@ const BYTES: usize = 8 << 20;
 /// Positions are noted this often. What came after the last note is carried again by whoever goes
 /// on from it.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+/// A shard whose events cannot be taken is tried again after this long.
+const RESTS: Duration = Duration::from_secs(1);
 
 /// Why a relay cannot go on now.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,8 @@ pub(super) struct Outboxes<'d> {
     acknowledged: BTreeMap<ShardId, Cursor>,
     /// Up to where everything has been taken.
     taken: BTreeMap<ShardId, Cursor>,
+    /// Of these nothing is taken for a while: since when.
+    resting: BTreeMap<ShardId, Instant>,
     /// What was taken and is not acknowledged.
     messages: Vec<Message>,
     /// How large their bodies are.
@@ -53,7 +58,7 @@ pub(super) struct Outboxes<'d> {
 /// Where a row stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// It has been taken now, or was before.
+    /// It has been taken now, or was before, or is read from the table when its shard has rested.
     Taken,
     /// Others may lie before it that were not.
     Behind,
@@ -66,6 +71,7 @@ impl<'d> Outboxes<'d> {
             carrier,
             acknowledged: BTreeMap::new(),
             taken: BTreeMap::new(),
+            resting: BTreeMap::new(),
             messages: Vec::new(),
             bytes: 0,
             notes: Notes::default(),
@@ -81,6 +87,7 @@ impl<'d> Outboxes<'d> {
     /// where the last relay has noted that it was.
     pub(super) async fn keep(&mut self, shards: &[ShardId]) -> Result<(), StoreError> {
         self.acknowledged.retain(|shard, _| shards.contains(shard));
+        self.resting.retain(|shard, _| shards.contains(shard));
         let is_new = |shard: &ShardId| !self.acknowledged.contains_key(shard);
         let new: Vec<_> = shards.iter().copied().filter(is_new).collect();
         if !new.is_empty() {
@@ -93,6 +100,7 @@ impl<'d> Outboxes<'d> {
 
     /// Carries what is new in the tables. True when there may be more at once.
     pub(super) async fn relay(&mut self) -> Result<bool, RelayError> {
+        self.resting.retain(|_, since| since.elapsed() < RESTS);
         let rows = self.rows().await?;
         let mut count: BTreeMap<ShardId, i64> = BTreeMap::new();
         for (shard, row) in rows {
@@ -105,6 +113,9 @@ impl<'d> Outboxes<'d> {
 
     /// Takes a row, if it follows on what has been taken of its shard.
     pub(super) fn take_next(&mut self, shard: ShardId, row: Stored) -> Place {
+        if self.is_resting(shard) {
+            return Place::Taken;
+        }
         let reached = self.taken.get(&shard).map_or(u64::MAX, Cursor::reached);
         let sequence = row.sequence.map_or(0, unsigned);
         if sequence > reached.saturating_add(1) {
@@ -114,6 +125,20 @@ impl<'d> Outboxes<'d> {
             self.take(shard, row);
         }
         Place::Taken
+    }
+
+    /// Whether nothing of a shard is taken now.
+    pub(super) fn is_resting(&self, shard: ShardId) -> bool {
+        self.resting.contains_key(&shard)
+    }
+
+    /// Whether some shards rest, and what they have is to be read from the tables; `None` while none
+    /// does, and otherwise for how long they rest still.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        let rests = self.resting.values();
+        rests
+            .map(|since| RESTS.saturating_sub(since.elapsed()))
+            .min()
     }
 
     /// Whether the row of this sequence has been taken.
@@ -159,14 +184,18 @@ impl<'d> Outboxes<'d> {
         }))
     }
 
-    /// Has carried what was taken. What fails is as if it had never been taken.
+    /// Has carried what was taken. What fails is as if it had never been taken, and so is what a shard
+    /// has that must wait; that one rests.
     pub(super) async fn deliver(&mut self) -> Result<(), RelayError> {
         if !self.messages.is_empty() {
             let messages = std::mem::take(&mut self.messages);
             self.bytes = 0;
-            if let Err(error) = self.carrier.deliver(messages).await {
-                self.forget_taken();
-                return Err(error.into());
+            match self.carrier.deliver(messages).await {
+                Ok(waits) => self.set_back(waits),
+                Err(error) => {
+                    self.forget_taken();
+                    return Err(error.into());
+                }
             }
         }
         for (shard, cursor) in &mut self.acknowledged {
@@ -185,6 +214,15 @@ impl<'d> Outboxes<'d> {
         self.notes.note(self.database, &self.acknowledged).await?;
         self.noted_at = Instant::now();
         Ok(())
+    }
+
+    fn set_back(&mut self, waits: Waits) {
+        for shard in waits {
+            if let Some(acknowledged) = self.acknowledged.get(&shard) {
+                self.taken.insert(shard, acknowledged.clone());
+                self.resting.insert(shard, Instant::now());
+            }
+        }
     }
 
     fn forget_taken(&mut self) {
@@ -216,11 +254,15 @@ impl<'d> Outboxes<'d> {
 
     /// The next rows of all shards, those of each in their order.
     async fn rows(&self) -> Result<Vec<(ShardId, Stored)>, StoreError> {
-        if self.acknowledged.is_empty() {
+        let awake = || {
+            let all = self.taken.iter();
+            all.filter(|(shard, _)| !self.is_resting(**shard))
+        };
+        if awake().next().is_none() {
             return Ok(Vec::new());
         }
         let backend = self.database.read.backend();
-        let (statement, values) = next_rows(backend, &self.taken);
+        let (statement, values) = next_rows(backend, awake());
         let statement = Statement::from_sql_and_values(backend, statement, values);
         let failed = |error| self.database.failed(error);
         let rows = self.database.read.query_all_raw(statement).await;
@@ -237,7 +279,10 @@ impl<'d> Outboxes<'d> {
 }
 
 /// One statement for all shards, each of which is read by its place in the primary key.
-fn next_rows(backend: DbBackend, cursors: &BTreeMap<ShardId, Cursor>) -> (String, Vec<Value>) {
+fn next_rows<'c>(
+    backend: DbBackend,
+    cursors: impl Iterator<Item = (&'c ShardId, &'c Cursor)>,
+) -> (String, Vec<Value>) {
     let mut values: Vec<Value> = Vec::new();
     let mut value = |value: i64| {
         values.push(value.into());
@@ -247,7 +292,6 @@ fn next_rows(backend: DbBackend, cursors: &BTreeMap<ShardId, Cursor>) -> (String
         }
     };
     let parts: Vec<_> = cursors
-        .iter()
         .map(|(shard, cursor)| {
             let shard = value(i64::from(shard.number));
             let reached = value(signed(cursor.reached()));

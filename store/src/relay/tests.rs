@@ -12,7 +12,7 @@ use sagas::{ShardId, Timestamp};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{AcknowledgingCarrier, Relay, Relaying, Undelivered};
+use super::{AcknowledgingCarrier, Relay, Relaying, Undelivered, Waits};
 use crate::cluster::{Alone, Membership};
 use crate::journal::testing::{SHARDS, Store, shard};
 use crate::log::{Destination, Message};
@@ -53,16 +53,23 @@ pub(super) fn message(sequence: u64, destination: Destination) -> Message {
 pub(super) struct Collected {
     messages: Mutex<Vec<Message>>,
     is_ill: AtomicBool,
+    /// Takes no events of these.
+    waits: Mutex<Waits>,
 }
 
 impl AcknowledgingCarrier for Collected {
-    fn deliver(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<(), Undelivered>> {
+    fn deliver(&self, mut messages: Vec<Message>) -> BoxFuture<'_, Result<Waits, Undelivered>> {
+        let mut waits = self.waits.lock().unwrap().clone();
+        let sent: Waits = messages.iter().map(|message| message.source).collect();
+        messages.retain(|message| !waits.contains(&message.source));
+        waits.retain(|source| sent.contains(source));
+
         self.messages.lock().unwrap().extend(messages);
         let is_ill = self.is_ill.load(Ordering::SeqCst);
         async move {
             match is_ill {
                 true => Err("the broker is ill".into()),
-                false => Ok(()),
+                false => Ok(waits),
             }
         }
         .boxed()
@@ -208,6 +215,30 @@ pub(super) async fn what_is_not_acknowledged_is_carried_again(ground: Arc<Ground
     assert_eq!(events[events.len() - 2..], [(1, 0), (2, 1)]);
 }
 
+pub(super) async fn a_shard_whose_events_wait_keeps_no_other(ground: Arc<Ground>, relay: Relay) {
+    let mut relayed = Relayed::on(ground).await;
+    relayed.begin(relay);
+    relayed.commit(shard(1), 1, &[]).await;
+    relayed.has(1).await;
+    let carried = Arc::clone(&relayed.carried);
+    carried.waits.lock().unwrap().insert(shard(1));
+    for _ in 0..3 {
+        relayed.commit(shard(1), 2, &[shard(2)]).await;
+        relayed.commit(shard(3), 2, &[shard(2)]).await;
+    }
+    relayed.has(13).await;
+    relayed.has_noted(&[(1, 1), (3, 12)]).await;
+    assert_eq!(carried.chain(shard(1), to_events()), [(1, 0)]);
+
+    // From where it was, and with what came while it waited.
+    carried.waits.lock().unwrap().clear();
+    relayed.has_noted(&[(1, 13), (3, 12)]).await;
+    let events = carried.chain(shard(1), to_events());
+    let expected = [(1, 0), (2, 1), (4, 2), (6, 4), (8, 6), (10, 8), (12, 10)];
+    assert_eq!(events, expected);
+    assert_eq!(carried.chain(shard(3), to_events()).len(), 6);
+}
+
 pub(super) async fn a_row_that_cannot_be_read_is_seen_as_a_gap(ground: Arc<Ground>, relay: Relay) {
     let mut relayed = Relayed::on(Arc::clone(&ground)).await;
     relayed.commit(shard(1), 3, &[shard(2)]).await;
@@ -240,6 +271,17 @@ async fn polling_goes_on_where_it_was() {
 #[tokio::test]
 async fn polling_carries_again_what_is_not_acknowledged() {
     what_is_not_acknowledged_is_carried_again(Ground::folder(), POLLING).await;
+}
+
+#[tokio::test]
+async fn polling_goes_on_with_other_shards_while_the_events_of_one_wait() {
+    a_shard_whose_events_wait_keeps_no_other(Ground::folder(), POLLING).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
+async fn whoever_follows_a_log_goes_on_with_other_shards_while_the_events_of_one_wait() {
+    a_shard_whose_events_wait_keeps_no_other(Ground::postgres(), WAL).await;
 }
 
 #[tokio::test]

@@ -140,3 +140,37 @@ async fn what_waits_for_a_partition_without_a_leader_leaves_room_for_all_others(
     );
     node.leave(NEEDS).await;
 }
+
+#[tokio::test]
+async fn a_relay_learns_whose_events_nobody_takes_and_those_of_others_are_there() {
+    let (cluster, settings) = cluster();
+    let topics = Topics::new(&settings);
+    let events = topics.name(Topic::Events(ROOMS)).unwrap();
+    let inbox = topics.name(Topic::Inbox(BOOKINGS)).unwrap();
+    cluster.partition_leader(events, 2, None).unwrap();
+    cluster.partition_leader(inbox, 1, None).unwrap();
+
+    let node = Kafka::connect(settings).await.unwrap();
+    let carrier = node.acknowledging().unwrap();
+    let (waits, goes) = (shard(ROOMS, 6), shard(ROOMS, 3));
+    let messages = || {
+        let to_nobody = command(goes, 2, shard(BOOKINGS, 1));
+        vec![event(waits, 1), event(goes, 1), to_nobody, event(goes, 3)]
+    };
+    let began = Instant::now();
+    for _ in 0..2 {
+        assert_eq!(carrier.deliver(messages()).await.unwrap(), [waits].into());
+    }
+    let other = vec![event(goes, 4), command(goes, 5, shard(BOOKINGS, 1))];
+    assert!(carrier.deliver(other).await.unwrap().is_empty());
+    // Not as long as the client tries, which other shards would wait, too.
+    assert!(began.elapsed() < Duration::from_secs(25));
+
+    cluster.partition_leader(events, 2, Some(1)).unwrap();
+    let began = Instant::now();
+    while !carrier.deliver(messages()).await.unwrap().is_empty() {
+        assert!(began.elapsed() < NEEDS, "it is led again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    node.leave(NEEDS).await;
+}

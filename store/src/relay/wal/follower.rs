@@ -62,8 +62,12 @@ impl<'d> Follower<'d> {
         loop {
             self.gather(&mut client).await?;
             self.deliver().await?;
+            // What rests is behind its note, and is read from the tables by whoever comes next.
             if let Some(done) = self.done.take() {
                 client.update_applied_lsn(done);
+            }
+            if self.outboxes.rest() == Some(Duration::ZERO) {
+                self.catch_up().await?;
             }
             if self.checked.elapsed() >= CHECKS_EVERY {
                 within(self.slot.check(&ready)).await?;
@@ -94,7 +98,8 @@ impl<'d> Follower<'d> {
 
     /// Waits for something, and takes what is there then.
     async fn gather(&mut self, client: &mut ReplicationClient) -> Result<(), NotFollowed> {
-        let Ok(event) = timeout(CHECKS_EVERY, client.recv()).await else {
+        let waits = self.outboxes.rest().unwrap_or(CHECKS_EVERY);
+        let Ok(event) = timeout(waits.min(CHECKS_EVERY), client.recv()).await else {
             return Ok(());
         };
         self.take(event?).await?;
@@ -145,7 +150,7 @@ impl<'d> Follower<'d> {
         let began = Instant::now();
         loop {
             self.catch_up().await?;
-            if self.outboxes.has_reached(shard, sequence) {
+            if self.outboxes.has_reached(shard, sequence) || self.outboxes.is_resting(shard) {
                 return Ok(());
             }
             if began.elapsed() > SEEN_WITHIN {
