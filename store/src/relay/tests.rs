@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sagas::{ShardId, Timestamp};
+use sea_orm::sqlx::{self, PgConnection};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -160,6 +161,9 @@ impl Relayed {
 pub(super) async fn everything_committed_is_carried_in_order(ground: Arc<Ground>, relay: Relay) {
     let mut relayed = Relayed::on(ground).await;
     relayed.begin(relay);
+    if relay == WAL {
+        wait_for_slots(&relayed, FOLLOWED, 1).await;
+    }
     // More than one look takes.
     relayed.commit(shard(1), 450, &[shard(2)]).await;
     relayed.commit(shard(3), 3, &[shard(1), shard(2)]).await;
@@ -297,6 +301,8 @@ async fn polling_leaves_out_what_cannot_be_read() {
 }
 
 const WAL: Relay = Relay::Wal(u64::MAX);
+/// Slots that are of use and that somebody has.
+const FOLLOWED: &str = "count(*) FILTER (WHERE active AND confirmed_flush_lsn IS NOT NULL)";
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
@@ -359,7 +365,7 @@ async fn a_slot_that_is_lost_leaves_nothing_out() {
     assert_eq!(events, [(11, 9), (12, 11), (13, 12)]);
 
     // While somebody does: what ends its session comes back, with what was committed meanwhile.
-    wait_for_slots(&relayed, "count(*) FILTER (WHERE active)", 1).await;
+    wait_for_slots(&relayed, FOLLOWED, 1).await;
     run(
         &ground,
         "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots \
@@ -393,7 +399,7 @@ async fn a_log_that_the_server_keeps_too_much_of_is_given_up_and_the_outboxes_ar
 async fn two_nodes_follow_one_after_the_other_and_a_slot_of_nobody_is_given_up() {
     let mut relayed = Relayed::on(Ground::postgres()).await;
     relayed.begin(WAL);
-    wait_for_slots(&relayed, "count(*) FILTER (WHERE active)", 1).await;
+    wait_for_slots(&relayed, FOLLOWED, 1).await;
     let first = relayed.relaying.take();
     relayed.begin(WAL);
     relayed.commit(shard(1), 2, &[]).await;
@@ -410,6 +416,71 @@ async fn two_nodes_follow_one_after_the_other_and_a_slot_of_nobody_is_given_up()
     wait_for_slots(&relayed, "count(*) FILTER (WHERE active)", 0).await;
     relayed.begin(POLLING);
     wait_for_slots(&relayed, "count(*)", 0).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
+async fn while_a_transaction_runs_that_a_slot_would_wait_for_none_is_made_and_nodes_poll() {
+    let ground = Ground::postgres();
+    let mut relayed = Relayed::on(Arc::clone(&ground)).await;
+    let mut long = begun(&ground).await;
+    relayed.begin(WAL);
+    relayed.commit(shard(1), 3, &[]).await;
+    while relayed.carried.count() < 3 {
+        assert_eq!(slots(&relayed, "count(*)").await, 0);
+    }
+
+    end(&mut long).await;
+    wait_for_slots(&relayed, FOLLOWED, 1).await;
+    relayed.commit(shard(1), 1, &[]).await;
+    relayed.has(4).await;
+    let events = relayed.carried.chain(shard(1), to_events());
+    assert_eq!(events, [(1, 0), (2, 1), (3, 2), (4, 3)]);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
+async fn while_another_node_waits_for_its_slot_to_be_made_nodes_poll() {
+    let ground = Ground::postgres();
+    let mut relayed = Relayed::on(Arc::clone(&ground)).await;
+    let mut long = begun(&ground).await;
+    let mut maker = connect(&ground).await;
+    let making = tokio::spawn(async move {
+        let make = "SELECT pg_create_logical_replication_slot('counterfoil_' || oid, 'pgoutput') \
+            FROM pg_database WHERE datname = current_database()";
+        sqlx::raw_sql(make).execute(&mut maker).await.map(drop)
+    });
+    wait_for_slots(&relayed, "count(*) FILTER (WHERE active)", 1).await;
+    assert_eq!(slots(&relayed, FOLLOWED).await, 0);
+
+    relayed.begin(WAL);
+    relayed.commit(shard(1), 3, &[]).await;
+    relayed.has(3).await;
+    assert_eq!(slots(&relayed, FOLLOWED).await, 0, "it is being made still");
+
+    end(&mut long).await;
+    making.await.unwrap().unwrap();
+    wait_for_slots(&relayed, FOLLOWED, 1).await;
+}
+
+async fn connect(ground: &Ground) -> PgConnection {
+    let Ground::Postgres(database) = ground else {
+        unreachable!("it is on a server")
+    };
+    database.connect().await
+}
+
+/// A transaction that writes, and goes on.
+async fn begun(ground: &Ground) -> PgConnection {
+    let mut connection = connect(ground).await;
+    let begin = sqlx::raw_sql("BEGIN; SELECT pg_current_xact_id()");
+    begin.execute(&mut connection).await.unwrap();
+    connection
+}
+
+async fn end(transaction: &mut PgConnection) {
+    let end = sqlx::raw_sql("COMMIT").execute(transaction);
+    end.await.unwrap();
 }
 
 async fn run(ground: &Ground, statement: &str) {

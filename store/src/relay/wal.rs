@@ -45,6 +45,10 @@ const CLEARS_EVERY: Duration = Duration::from_secs(60);
 enum NotFollowed {
     #[error("another node follows it")]
     Held,
+    #[error("another node is making its slot")]
+    BeingMade,
+    #[error("transactions run for which its slot would have to wait")]
+    Older,
     #[error("the server has ended the session, or does not answer")]
     Silent,
     #[error("the server does not do what it is asked for")]

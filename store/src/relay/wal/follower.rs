@@ -9,7 +9,7 @@ use sagas::ShardId;
 use tokio::time::{sleep, timeout};
 
 use super::pgoutput::{Row, Tables};
-use super::slot::Slot;
+use super::slot::{Ready, Slot};
 use super::{NotFollowed, within};
 use crate::ServiceDatabase;
 use crate::relay::AcknowledgingCarrier;
@@ -32,6 +32,8 @@ pub(super) struct Follower<'d> {
     /// Everything up to here is acknowledged, once what was taken is.
     done: Option<Lsn>,
     checked: Instant,
+    /// What is followed now.
+    ready: Option<Ready>,
 }
 
 impl<'d> Follower<'d> {
@@ -46,6 +48,7 @@ impl<'d> Follower<'d> {
             tables: Tables::default(),
             done: None,
             checked: Instant::now(),
+            ready: None,
         }
     }
 
@@ -55,9 +58,10 @@ impl<'d> Follower<'d> {
         let mut client = within(self.slot.follow(&ready)).await?;
         let keeping = self.outboxes.keep(all).await;
         keeping.map_err(RelayError::from)?;
+        tracing::info!(slot = %ready, "this node relays what is written to the database's log");
+        self.ready = Some(ready);
         // What was committed before the slot was made, by whoever has made it, is not told.
         self.catch_up().await?;
-        tracing::info!(slot = %ready, "this node relays what is written to the database's log");
 
         loop {
             self.gather(&mut client).await?;
@@ -69,16 +73,27 @@ impl<'d> Follower<'d> {
             if self.outboxes.rest() == Some(Duration::ZERO) {
                 self.catch_up().await?;
             }
-            if self.checked.elapsed() >= CHECKS_EVERY {
-                within(self.slot.check(&ready)).await?;
-                self.checked = Instant::now();
-            }
+            self.check().await?;
         }
     }
 
-    /// Carries what the outboxes have beyond what was taken.
+    /// Looks now and then whether the slot is this node's still, and what the server keeps for it.
+    async fn check(&mut self) -> Result<(), NotFollowed> {
+        if let Some(ready) = &self.ready
+            && self.checked.elapsed() >= CHECKS_EVERY
+        {
+            within(self.slot.check(ready)).await?;
+            self.checked = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Carries what the outboxes have beyond what was taken. It may be much, and the server keeps its
+    /// log meanwhile.
     async fn catch_up(&mut self) -> Result<(), NotFollowed> {
-        while self.outboxes.relay().await? {}
+        while self.outboxes.relay().await? {
+            self.check().await?;
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use metrics::gauge;
@@ -30,10 +31,14 @@ const PUBLISH: &str =
 const NAME: &str =
     "SELECT 'counterfoil_' || oid FROM pg_database WHERE datname = current_database()";
 const STATE: &str = "SELECT active, coalesce(wal_status, 'lost') = 'lost', \
-    coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint \
+    coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint, \
+    confirmed_flush_lsn IS NULL \
     FROM pg_replication_slots WHERE slot_name = $1";
 const CREATE: &str = "SELECT pg_create_logical_replication_slot($1, 'pgoutput')::text";
 const DROP: &str = "SELECT pg_drop_replication_slot($1)::text";
+/// The oldest transaction that runs and writes, and the next.
+const RUNNING: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, \
+    pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
 /// One that nobody follows.
 const LEFT: &str = "SELECT slot_name::text FROM pg_replication_slots \
     WHERE slot_name = 'counterfoil_' || (SELECT oid FROM pg_database \
@@ -41,6 +46,9 @@ const LEFT: &str = "SELECT slot_name::text FROM pg_replication_slots \
 
 /// Whoever has asked has gone when this is over.
 const BRIEF: &str = "SET statement_timeout = '8s'";
+/// A slot is made when all transactions are over that began before this, because the server has its
+/// maker wait for them.
+const OLD_AFTER: Duration = Duration::from_secs(5);
 /// How long the session of who followed a slot may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 const LOOKS_EVERY: Duration = Duration::from_millis(200);
@@ -59,6 +67,8 @@ pub(super) struct Slot<'d> {
     service: Service,
     address: &'d PostgresAddress,
     keeps_at_most: u64,
+    /// When it was looked which transaction would be the next, and which.
+    next: Mutex<Option<(Instant, i64)>>,
 }
 
 /// A session that follows the log. It ends when this is dropped: a clean end would leave the slot to
@@ -70,6 +80,8 @@ struct State {
     is_active: bool,
     is_lost: bool,
     kept: u64,
+    /// Somebody waits for it to be of use.
+    is_being_made: bool,
 }
 
 /// A slot that can be followed.
@@ -89,6 +101,7 @@ impl<'d> Slot<'d> {
             service,
             address,
             keeps_at_most,
+            next: Mutex::default(),
         }
     }
 
@@ -97,8 +110,10 @@ impl<'d> Slot<'d> {
         let mut sql = self.connect().await?;
         let name = name(&mut sql).await?;
         let state = state(&mut sql, &name).await?;
-        if state.as_ref().is_some_and(|state| state.is_active) {
-            return Err(NotFollowed::Held);
+        match &state {
+            Some(state) if state.is_being_made => return Err(NotFollowed::BeingMade),
+            Some(state) if state.is_active => return Err(NotFollowed::Held),
+            _ => {}
         }
 
         let published: i64 = sqlx::query_scalar(PUBLISHED)
@@ -116,11 +131,26 @@ impl<'d> Slot<'d> {
             sqlx::query(PUBLISH).execute(&mut sql).await?;
         }
         if state.is_none_or(|state| state.is_lost || published == 0) {
+            if !self.none_is_older(&mut sql).await? {
+                return Err(NotFollowed::Older);
+            }
             sqlx::query(CREATE).bind(&name).execute(&mut sql).await?;
         }
         // One that does not close is the server's to end.
         let _ = sql.close().await;
         Ok(Ready { name })
+    }
+
+    /// Whether no transaction runs for which the maker of a slot would have to wait for long. While it
+    /// does, it holds the slot, and nobody follows.
+    async fn none_is_older(&self, sql: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        let (oldest, next): (i64, i64) = sqlx::query_as(RUNNING).fetch_one(sql).await?;
+        let mut looked = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = looked.filter(|(at, _)| at.elapsed() >= OLD_AFTER);
+        if before.is_some() || looked.is_none() {
+            *looked = Some((Instant::now(), next));
+        }
+        Ok(oldest >= next || before.is_some_and(|(_, before)| oldest >= before))
     }
 
     /// Follows the log from where the slot is on. Nobody else can from then on.
@@ -253,12 +283,13 @@ async fn name(sql: &mut PgConnection) -> Result<String, sqlx::Error> {
 }
 
 async fn state(sql: &mut PgConnection, name: &str) -> Result<Option<State>, sqlx::Error> {
-    let row: Option<(bool, bool, i64)> =
+    let row: Option<(bool, bool, i64, bool)> =
         sqlx::query_as(STATE).bind(name).fetch_optional(sql).await?;
-    Ok(row.map(|(is_active, is_lost, kept)| State {
+    Ok(row.map(|(is_active, is_lost, kept, is_being_made)| State {
         is_active,
         is_lost,
         kept: u64::try_from(kept).unwrap_or(0),
+        is_being_made,
     }))
 }
 
