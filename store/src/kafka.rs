@@ -25,6 +25,7 @@ mod ends;
 mod error;
 mod headers;
 mod lacking;
+mod outcomes;
 mod outgoing;
 mod ownership;
 mod reader;

@@ -6,7 +6,7 @@
 //! hears nothing, and repeats.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
@@ -14,7 +14,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::current_time_millis;
 use sagas::Service;
 
-use super::clients::Complaints;
+use super::clients::{Complaints, PATIENCE};
 use super::ends::{self, offsets};
 use super::reading::Questions;
 use super::topics::{Topic, Topics};
@@ -90,11 +90,20 @@ impl Known {
         (inbox, requests): (&str, &str),
         partitions: &BTreeSet<i32>,
     ) -> KafkaResult<Self> {
+        let began = Instant::now();
         let mut messages = TopicPartitionList::new();
         for partition in partitions {
             messages.add_partition(inbox, *partition);
         }
         let messages = ends::ends(consumer, &messages)?;
+
+        // The group waits meanwhile, and what is not known of questions costs little.
+        if began.elapsed() >= PATIENCE {
+            return Ok(Known {
+                messages,
+                ..Known::nothing()
+            });
+        }
 
         // The clock of the machine, by which the client that sent it has stamped the record.
         let age = i64::try_from(QUESTIONS.as_millis()).unwrap_or(i64::MAX);

@@ -6,6 +6,9 @@
 //! ([`super::ownership`]) say when shards come and go, and read nothing. So a shard that takes its
 //! time over a message never makes the group think that the node is dead.
 
+#[cfg(test)]
+mod testing;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +36,8 @@ use crate::cluster::Arrivals;
 use crate::cluster::roll::Roll;
 use crate::log::Message;
 use crate::metric_names::KAFKA_UNREADABLE;
+#[cfg(test)]
+pub(super) use testing::Disturbed;
 
 /// How many messages are handed over at once, at most.
 const BATCH: usize = 1_000;
@@ -350,52 +355,6 @@ impl Reader {
                 "a record cannot be read and is skipped, as are others like it: {why}"
             );
         }
-    }
-}
-
-/// What a client that has failed makes of a partition of messages.
-#[cfg(test)]
-pub(super) enum Disturbed {
-    Read,
-    NotRead,
-}
-
-#[cfg(test)]
-impl Reader {
-    /// Does what nobody has asked for.
-    pub(super) fn disturb(&self, service: Service, partition: i32, disturbed: Disturbed) {
-        let topic = self.topics.name(Topic::Inbox(service)).unwrap();
-        let mut alone = TopicPartitionList::new();
-        alone
-            .add_partition_offset(topic, partition, Offset::End)
-            .unwrap();
-        let done = match disturbed {
-            Disturbed::Read => self.consumer.incremental_assign(&alone),
-            Disturbed::NotRead => self.consumer.incremental_unassign(&alone),
-        };
-        done.unwrap();
-    }
-
-    /// How many partitions are read.
-    pub(super) fn count(&self) -> usize {
-        self.consumer.assignment().unwrap().count()
-    }
-
-    /// The tenure for which questions to the shards in a partition are read.
-    pub(super) fn tenure(&self, service: Service, partition: i32) -> Option<u64> {
-        let reading = self.lock();
-        let questions = reading.own.get(&(service, partition));
-        questions.map(|questions| questions.tenure)
-    }
-
-    /// Whether both messages and questions to them are read.
-    pub(super) fn reads(&self, service: Service, partition: i32) -> bool {
-        let assigned = self.consumer.assignment().unwrap();
-        let topics = [Topic::Inbox(service), Topic::Requests(service)];
-        let mut names = topics
-            .map(|topic| self.topics.name(topic).unwrap())
-            .into_iter();
-        names.all(|topic| assigned.find_partition(topic, partition).is_some())
     }
 }
 

@@ -12,9 +12,10 @@ use sagas::{Service, ShardId};
 use tokio::task::spawn_blocking;
 use tracing::{debug, info, warn};
 
-use super::acknowledged::{Acknowledged, Refused};
+use super::acknowledged::Acknowledged;
 use super::clients::Complaints;
 use super::ends::led;
+use super::outcomes::Refused;
 use super::topics::{Topic, Topics};
 use super::{KafkaError, KafkaSettings};
 use crate::log::Message;

@@ -12,9 +12,10 @@ use sagas::{Service, ShardId, Timestamp};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::acknowledged::{Acknowledged, Refused};
+use super::acknowledged::Acknowledged;
 use super::clients::Complaints;
 use super::contents::{self, Contents};
+use super::outcomes::Refused;
 use super::topics::{Topic, Topics};
 use super::{KafkaError, KafkaSettings};
 use crate::history::{self, Read};
