@@ -267,6 +267,7 @@ impl<E: Entity> Shard<E> {
             };
             if gathered.check {
                 self.forget_gone_callers();
+                self.pass_over_unwanted();
                 self.note_passed();
             }
             if self.broken.is_none() {

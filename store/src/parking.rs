@@ -217,16 +217,20 @@ pub async fn shard_of(
     Ok(number.map(|number| ShardId::new(database.service, number)))
 }
 
-/// Messages to an entity that wait and ask for the same in the same words, a few at most.
+/// Messages to an entity that wait in a shard and ask for the same in the same words, a few at most.
+/// One whose id cannot be read is none of them.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn alike(
     database: &ServiceDatabase,
+    shard: ShardId,
     message: &Message,
 ) -> Result<Vec<MessageId>, StoreError> {
-    let ids: Vec<Uuid> = parked::Entity::find()
+    let found: Result<Vec<Uuid>, _> = parked::Entity::find()
+        .filter(parked::Column::Shard.eq(i32::from(shard.number)))
         .filter(parked::Column::EntityId.eq(message.entity))
+        .filter(parked::Column::CorrelationId.eq(message.correlation_id))
         .filter(parked::Column::Name.eq(message.name.as_ref()))
         .filter(parked::Column::Body.eq(message.body.get()))
         .select_only()
@@ -234,9 +238,12 @@ pub async fn alike(
         .limit(A_FEW)
         .into_tuple()
         .all(&database.read)
-        .await
-        .map_err(|e| database.failed(e))?;
-    Ok(ids.into_iter().map(MessageId).collect())
+        .await;
+    match found {
+        Ok(ids) => Ok(ids.into_iter().map(MessageId).collect()),
+        Err(error) if loading::is_of_a_row(&error) => Ok(Vec::new()),
+        Err(error) => Err(database.failed(error)),
+    }
 }
 
 /// Whether a message of this saga is parked.

@@ -142,7 +142,7 @@ pub(crate) trait Door: fmt::Debug + Send + Sync {
 impl<E: Entity> Requests<E> {
     /// The answer to a request about a parked message that repeats an earlier one. A message that
     /// is gone cannot remember the key; what was done to it does.
-    async fn done_before(
+    pub(crate) async fn done_before(
         &self,
         binding: Option<RequestBinding>,
     ) -> Option<Result<(), CommandError>> {

@@ -208,7 +208,9 @@ impl Gateway {
         by: Operator,
         binding: Option<RequestBinding>,
     ) -> Result<(), CommandError> {
-        self.check_parked(parked, &action).await?;
+        if !self.is_done_before(binding).await {
+            self.check_parked(parked, &action).await?;
+        }
         let doors = &self.doors;
         doors.operate_parked(parked, action, by, binding).await
     }

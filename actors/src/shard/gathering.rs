@@ -52,10 +52,12 @@ impl<E: Entity> Shard<E> {
     /// Waits for work and takes what there is; `None` when the tenure ends.
     pub(super) async fn gather(&mut self) -> Option<Gathered<E>> {
         let mut gathered = Gathered::nothing();
+        // A shard that always finds some work leaves others their turns all the same.
+        tokio::task::coop::consume_budget().await;
         self.journal_takes_in().await?;
 
         self.take_returned();
-        if self.again.is_empty() {
+        if self.again.is_empty() && self.broken.is_none() {
             self.wait_for_work(&mut gathered).await?;
         }
 

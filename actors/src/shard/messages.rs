@@ -17,6 +17,7 @@ use super::work::{ATTEMPTS_AT_ONCE, InHand, Piece};
 use crate::entities::{hears, is_reminder};
 use crate::entity::Entity;
 use crate::step::{Step, StepError};
+use crate::supervision::caught;
 
 /// At most this many entities have their parked messages tried in one turn.
 const ENTITIES_AT_ONCE: usize = 32;
@@ -144,12 +145,25 @@ impl<E: Entity> Shard<E> {
 
     /// Whether a message is a reminder of one that waits. Otherwise those to an entity that nobody
     /// mends would be ever more.
-    async fn waits_already(&self, message: &Message) -> Result<bool, StoreError> {
-        if !is_reminder::<E>(message) {
+    async fn waits_already(&mut self, message: &Message) -> Result<bool, StoreError> {
+        // One over which a handler panics waits behind the others until it is tried.
+        if !caught(|| is_reminder::<E>(message)).unwrap_or(false) {
             return Ok(false);
         }
-        let alike = parking::alike(&self.parts.database, message).await?;
-        Ok(alike.into_iter().any(|id| !self.parked.is_gone(id)))
+
+        let (database, shard) = (&self.parts.database, self.parts.shard);
+        if let Some(known) = self.parked.reminded_of(message)
+            && parking::shard_of(database, known).await? == Some(shard)
+        {
+            return Ok(!self.parked.is_gone(known));
+        }
+
+        let alike = parking::alike(database, shard, message).await?;
+        let waiting = alike.into_iter().find(|id| !self.parked.is_gone(*id));
+        if let Some(waiting) = waiting {
+            self.parked.note_reminder(message, waiting);
+        }
+        Ok(waiting.is_some())
     }
 
     fn park(&mut self, message: &Message, attempts: u32, reason: Option<String>, cause: Cause<E>) {

@@ -20,6 +20,9 @@ use retries::{ATTEMPTS, LOOK_AGAIN, delay, due_at, next_attempt, state_after};
 /// What cannot succeed counts as tried so often: it goes into quarantine at once.
 pub(super) const HOPELESS: u32 = ATTEMPTS;
 
+/// Remembers at most so many messages that are asked again.
+const REMINDED: usize = 4096;
+
 /// The parked messages of one entity.
 #[derive(Debug)]
 struct Queue {
@@ -42,6 +45,9 @@ pub(super) struct ParkedMessages {
     durable: u64,
     /// What operators have put into the place of bodies. The table may not show it yet.
     edited: HashMap<MessageId, Arc<RawValue>>,
+    /// By entity and correlation: a message that others only ask for again, and the one that waits in
+    /// the same words. That may be gone by now.
+    reminded: HashMap<(Uuid, Uuid), (Message, MessageId)>,
 }
 
 impl ParkedMessages {
@@ -67,6 +73,7 @@ impl ParkedMessages {
             gone: HashMap::new(),
             durable: 0,
             edited: HashMap::new(),
+            reminded: HashMap::new(),
         }
     }
 
@@ -83,6 +90,24 @@ impl ParkedMessages {
     /// Whether messages of the entity wait, so that later ones must wait behind them.
     pub(super) fn holds(&self, entity: Uuid) -> bool {
         self.by_entity.contains_key(&entity)
+    }
+
+    /// The message that was asked again by one like this, as it was found last.
+    pub(super) fn reminded_of(&self, reminder: &Message) -> Option<MessageId> {
+        let key = (reminder.entity, reminder.correlation_id);
+        let (before, waiting) = self.reminded.get(&key)?;
+        let is_alike = before.name == reminder.name && before.body.get() == reminder.body.get();
+        is_alike.then_some(*waiting)
+    }
+
+    /// Remembers which message waits, so that it need not be looked for among all of its entity the
+    /// next time.
+    pub(super) fn note_reminder(&mut self, reminder: &Message, waiting: MessageId) {
+        if self.reminded.len() >= REMINDED {
+            self.reminded.clear();
+        }
+        let key = (reminder.entity, reminder.correlation_id);
+        self.reminded.insert(key, (reminder.clone(), waiting));
     }
 
     /// Takes in a message that has failed, or waits behind one that has (`cause` is absent then).

@@ -72,7 +72,10 @@ impl Tenure {
 
     /// Whether it has ended.
     pub(super) fn is_over(&self) -> bool {
-        self.stop.is_cancelled() || is_over(*self.assigned.borrow(), self.begun)
+        // An error says that nobody assigns any more.
+        self.stop.is_cancelled()
+            || self.assigned.has_changed().is_err()
+            || is_over(*self.assigned.borrow(), self.begun)
     }
 
     /// The number of the one that has begun last.

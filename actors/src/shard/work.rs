@@ -78,9 +78,9 @@ impl<E: Entity> Shard<E> {
             check,
         } = gathered;
 
-        // Nobody looks at the positions in between.
+        // Nobody looks at the positions in between; a check has done it before.
         let is_event = |message: &Arc<Message>| message.destination == Destination::Events;
-        if check || self.is_catching_up() || messages.iter().any(is_event) {
+        if self.is_catching_up() || messages.iter().any(is_event) {
             self.pass_over_unwanted();
         }
         let messages = match self.next_messages(messages, check).await {

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use domain::messages::CustomerCommand;
 use domain::{Customer, MessageId, Order};
 use sagas::{SagaId, SagaState};
 use serde_json::value::RawValue;
@@ -18,9 +17,12 @@ use super::Gateway;
 use crate::entities::request_of;
 use crate::error::CommandError;
 use crate::operator::ParkedAction;
+use crate::request::RequestBinding;
 
 const ASKS_FOR_ANOTHER: &str = "it would not ask for what it was sent for: order, customer and amount must \
     be those of its order, and announced true where no saga waits for an answer";
+/// The name of the command that releases credit.
+const RELEASE: &str = "customer.release-credit";
 const ASKED_LAST: &str = "its saga was given up, and nobody would ask again to release this credit: mend \
     what stops it and replay it";
 
@@ -39,14 +41,18 @@ impl Gateway {
         }
     }
 
+    /// Whether something has been done under this key, or nobody knows: the doors say so.
+    pub(super) async fn is_done_before(&self, binding: Option<RequestBinding>) -> bool {
+        self.customers.done_before(binding).await.is_some()
+            || self.orders.done_before(binding).await.is_some()
+    }
+
     async fn check_discard(&self, id: MessageId) -> Result<(), CommandError> {
         let Some(Parked { message, .. }) = self.customers.parked(id).await? else {
             return Ok(());
         };
-        let command = request_of::<Customer>(&message);
-        let (Ok(Some((_, CustomerCommand::ReleaseCredit(_)))), Some(attempt)) =
-            (command, &message.attempt)
-        else {
+        // Also one that cannot be read: an edit mends it.
+        let Some(attempt) = message.attempt.filter(|_| message.name == RELEASE) else {
             return Ok(());
         };
 
@@ -79,12 +85,15 @@ impl Gateway {
             return Ok(true);
         };
         let request = command.request();
-        // Otherwise nobody would hear what comes of it.
-        let tells_whoever_asked = match message.attempt {
-            Some(_) => !request.announced,
-            None => request.announced || request.saga_id == Some(SagaId(message.correlation_id)),
+        let Origin { order, saga } = self.origin_of(message).await?;
+        // Otherwise nobody would hear what comes of it, or somebody else. Without an attempt release
+        // 0.1 has sent it.
+        let tells_whoever_asked = match (saga, &message.attempt) {
+            (Some(_), Some(_)) => !request.announced && request.saga_id.is_none(),
+            (Some(_), None) => !request.announced && request.saga_id == saga,
+            (None, _) => request.announced && request.saga_id.is_none(),
         };
-        if !tells_whoever_asked || request.order_id.0 != self.order_of(message).await? {
+        if !tells_whoever_asked || request.order_id.0 != order {
             return Ok(false);
         }
 
@@ -96,18 +105,27 @@ impl Gateway {
     /// Whether an event that orders hear is about the order that it was sent for.
     async fn is_for_its_order(&self, message: &Message) -> Result<bool, CommandError> {
         match request_of::<Order>(message) {
-            Ok(Some((order, _))) => Ok(order == self.order_of(message).await?),
+            Ok(Some((order, _))) => Ok(order == self.origin_of(message).await?.order),
             _ => Ok(true),
         }
     }
 
-    /// The order that a message was sent for: its saga's, or where none is at work, the one that all
-    /// of its messages name.
-    async fn order_of(&self, message: &Message) -> Result<Uuid, CommandError> {
-        let saga = SagaId(message.correlation_id);
-        let of_saga = self.orders.entity_of(saga).await?;
-        Ok(of_saga.unwrap_or(message.correlation_id))
+    /// What a message was sent for: by a saga for its order, or where none is at work, for the order
+    /// that all of its messages name.
+    async fn origin_of(&self, message: &Message) -> Result<Origin, CommandError> {
+        let correlation = message.correlation_id;
+        let of_saga = self.orders.entity_of(SagaId(correlation)).await?;
+        Ok(Origin {
+            order: of_saga.unwrap_or(correlation),
+            saga: of_saga.map(|_| SagaId(correlation)),
+        })
     }
+}
+
+/// What a message was sent for.
+struct Origin {
+    order: Uuid,
+    saga: Option<SagaId>,
 }
 
 fn edited(found: Parked, body: &RawValue) -> Message {
