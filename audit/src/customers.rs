@@ -1,16 +1,15 @@
 //! Customers: their credit, and their events folded against row and document.
 
-use std::collections::HashMap;
-
 use domain::{Money, Timestamp};
-use store::services::customers::credit;
+use store::services::customers::tables::customer;
+use store::services::customers::{self, credit};
 use store::snapshot::{IdRange, Snapshot, entities};
 
 use super::AuditError;
 use super::entities::AuditedCustomer;
 use super::extent::Extent;
-use super::problem::Problem;
-use super::ranges::{ENTITIES, Range, Row, subject};
+use super::problem::{Mismatch, Problem, row_of};
+use super::ranges::{ENTITIES, Range, Row, Rows, subject};
 use super::report::{Invariant, Report};
 use super::stores::Stores;
 use projections::shop::entity_documents;
@@ -98,23 +97,32 @@ async fn check_orphans(stores: &Stores, report: &mut Report) -> Result<(), Audit
 async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result<(), AuditError> {
     let views = stores.customer_views(range, report).await?;
     let snapshot = Snapshot::begin(&stores.customers).await?;
-    let rows = snapshot.customers(range).await?;
-    report.checked(Invariant::Credit, rows.len());
+    let key = customer::Column::CustomerId;
+    let stored = snapshot.rows_as_read::<customer::Entity>(key, range);
+    let stored = stored.await?;
+    report.checked(Invariant::Credit, stored.len());
+    let mut rows = Rows::default();
 
-    let rows: HashMap<_, _> = rows
-        .into_iter()
-        .map(|row| {
-            let (version, updated_at) = (row.version, Timestamp::from_micros(row.updated_at));
-            (
-                row.customer_id,
-                Row {
-                    document: Ok(entity_documents::customer(row)),
+    for row in stored {
+        match row {
+            Err(unreadable) => rows.unreadable(&unreadable, report),
+            Ok(row) => {
+                let id = row.customer_id;
+                if let Err(error) = customers::from_row(row.clone()) {
+                    let subject = row_of("customers", id);
+                    let problem = Problem::of(subject, Mismatch::of_row(&error));
+                    report.violated_by(Invariant::History, problem);
+                }
+                let (version, updated_at) = (row.version, Timestamp::from_micros(row.updated_at));
+                let row = Row {
+                    document: entity_documents::customer(row),
                     version,
                     updated_at,
-                },
-            )
-        })
-        .collect();
+                };
+                rows.insert(id, row);
+            }
+        }
+    }
 
     let entities = Range::<AuditedCustomer> {
         service: domain::CUSTOMERS,

@@ -33,11 +33,12 @@ pub(super) async fn is_any(
         let rows = snapshot.outbox(from, after, ROWS).await?;
         snapshot.end().await?;
 
+        // What cannot be read is told of elsewhere.
+        let rows: Vec<_> = rows.into_iter().flatten().collect();
         let Some(last) = rows.last() else {
             return Ok(false);
         };
         after = last.sequence;
-        // What cannot be read is told of elsewhere.
         let messages = rows.iter().filter_map(|row| row.messages.as_ref().ok());
         if messages.flatten().any(is_unread) {
             return Ok(true);
@@ -51,7 +52,7 @@ async fn position(stores: &Stores, from: ShardId, to: ShardId) -> Result<i64, Au
     let rows = snapshot.inboxes().await?;
     snapshot.end().await?;
 
-    let position = rows.iter().find(|row| {
+    let position = rows.iter().flatten().find(|row| {
         row.shard == i32::from(to.number)
             && row.source(stores.shards) == Some(from)
             && row.stream == Stream::Messages.name()

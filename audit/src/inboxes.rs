@@ -81,7 +81,7 @@ async fn received(
             .await?;
         snapshot.end().await?;
         report.checked(Invariant::Inbox, rows.len());
-        for row in rows {
+        for row in report.readable(Invariant::Inbox, rows) {
             match place(service, &row, stores.shards) {
                 Ok((shard, source, position)) => {
                     received.entry(shard).or_default().insert(source, position);

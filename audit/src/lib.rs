@@ -12,7 +12,8 @@
 //! It opens everything to read only, with a node running or none. A node may change anything
 //! meanwhile, so it compares data of one snapshot, or reads in an order in which only something
 //! wrong can look wrong, or looks again. Memory is bounded: it reads everything in ranges of ids.
-//! It repairs nothing, and it does not ask the node.
+//! A row that cannot be read is told, and everything else is audited all the same. It repairs nothing,
+//! and it does not ask the node.
 
 #![cfg_attr(
     test,
@@ -32,6 +33,8 @@ mod given_up;
 mod history;
 mod in_flight;
 mod inboxes;
+mod noted;
+mod operators;
 mod orders;
 mod outboxes;
 mod overdue;

@@ -1,19 +1,22 @@
 //! Orders: their events folded against row and document, the saga that their state asks for, and
 //! their reservations.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::saga::{CANCEL_ORDER, CREATE_ORDER, id_of};
 use domain::{OrderId, OrderState, SagaId, Timestamp};
+use projections::OrderDocument;
 use store::services::orders::snapshot::OrderHead;
+use store::services::orders::tables::order;
+use store::services::orders::{self, choreography_from_column};
 use store::snapshot::{IdRange, Snapshot, entities};
 use uuid::Uuid;
 
 use super::AuditError;
 use super::entities::{AuditedOrder, order_row};
 use super::overdue::{Overdue, is_overdue};
-use super::problem::Problem;
-use super::ranges::{ENTITIES, Range, Row, subject};
+use super::problem::{Mismatch, Problem, row_of};
+use super::ranges::{ENTITIES, Range, Row, Rows, subject};
 use super::report::{Invariant, Report};
 use super::stores::Stores;
 use super::{releases, reservations};
@@ -49,16 +52,12 @@ async fn compare(
     range: IdRange,
     overdue: &mut Overdue,
     report: &mut Report,
-) -> Result<HashMap<Uuid, OrderHead>, AuditError> {
+) -> Result<Heads, AuditError> {
     let views = stores.order_views(range, report).await?;
     let snapshot = Snapshot::begin(&stores.orders).await?;
-    let rows = snapshot.orders(range).await?;
-    let heads: HashMap<_, _> = rows
-        .iter()
-        .map(|row| (row.order_id, OrderHead::of(row)))
-        .collect();
-    check_sagas(&snapshot, &heads, report).await?;
-    let deadlines = check_deadlines(&snapshot, &heads, report).await?;
+    let (rows, heads) = rows_and_heads(&snapshot, range, report).await?;
+    check_sagas(&snapshot, &heads.known, report).await?;
+    let deadlines = check_deadlines(&snapshot, &heads.known, report).await?;
     if stores.nodes.on_orders {
         for (id, at) in deadlines {
             if is_overdue(at, stores.now) {
@@ -68,21 +67,6 @@ async fn compare(
             }
         }
     }
-
-    let rows: HashMap<_, _> = rows
-        .into_iter()
-        .map(|row| {
-            let (version, updated_at) = (row.version, Timestamp::from_micros(row.updated_at));
-            (
-                row.order_id,
-                Row {
-                    document: order_row(row),
-                    version,
-                    updated_at,
-                },
-            )
-        })
-        .collect();
 
     let entities = Range::<AuditedOrder> {
         service: domain::ORDERS,
@@ -95,6 +79,65 @@ async fn compare(
     snapshot.end().await?;
 
     Ok(heads)
+}
+
+/// The heads of the orders of a range.
+#[derive(Default)]
+pub(super) struct Heads {
+    pub known: HashMap<Uuid, OrderHead>,
+    /// Orders whose rows do not tell what they wait for and what they hold.
+    pub strange: HashSet<Uuid>,
+}
+
+/// Reads the orders of a range as a node would, and tells of those that it could not read.
+async fn rows_and_heads(
+    snapshot: &Snapshot,
+    range: IdRange,
+    report: &mut Report,
+) -> Result<(Rows<OrderDocument>, Heads), AuditError> {
+    let (mut rows, mut heads) = (Rows::default(), Heads::default());
+    let stored = snapshot.rows_as_read::<order::Entity>(order::Column::OrderId, range);
+
+    for row in stored.await? {
+        let row = match row {
+            Ok(row) => row,
+            Err(unreadable) => {
+                heads.strange.extend(unreadable.id);
+                rows.unreadable(&unreadable, report);
+                continue;
+            }
+        };
+
+        let id = row.order_id;
+        match choreography_from_column(row.choreography.as_deref(), String::new) {
+            Ok(_) => drop(heads.known.insert(id, OrderHead::of(&row))),
+            Err(_) => drop(heads.strange.insert(id)),
+        }
+
+        let (version, updated_at) = (row.version, Timestamp::from_micros(row.updated_at));
+        let read = orders::from_row(row.clone());
+        let mismatch = match order_row(row) {
+            Ok(document) => {
+                let row = Row {
+                    document,
+                    version,
+                    updated_at,
+                };
+                rows.insert(id, row);
+                read.err().map(|error| Mismatch::of_row(&error))
+            }
+            Err(mismatch) => {
+                rows.insert_unreadable(id);
+                Some(mismatch)
+            }
+        };
+        if let Some(mismatch) = mismatch {
+            let problem = Problem::of(row_of("orders", id), mismatch);
+            report.violated_by(Invariant::History, problem);
+        }
+    }
+
+    Ok((rows, heads))
 }
 
 /// Every order has the saga that created it, unless its customer reacts to it by itself; and one
@@ -161,7 +204,12 @@ async fn check_deadlines(
     let mut deadlines = Vec::new();
 
     for (id, must_have_one) in wanted {
-        let timer = timers.get(&id).map(|at| Timestamp::from_micros(*at));
+        let timer = match timers.get(&id) {
+            None => None,
+            Some(Some(at)) => Some(Timestamp::from_micros(*at)),
+            // What cannot be read is told where timers are looked at.
+            Some(None) => continue,
+        };
         let wrong = match timer {
             None if must_have_one => Some(("one", "none".to_owned())),
             Some(at) if !must_have_one => Some(("none", at.to_string())),

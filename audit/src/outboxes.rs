@@ -10,6 +10,7 @@ use store::{Destination, InboxPositions, SourceStream};
 
 use super::AuditError;
 use super::extent::Extent;
+use super::noted;
 use super::problem::{Mismatch, Problem};
 use super::report::{Invariant, Report};
 use super::stores::Stores;
@@ -40,6 +41,7 @@ pub(super) async fn audit(
     let mut reaches = BTreeMap::new();
 
     for service in domain::SERVICES {
+        noted::audit(stores, service, report).await?;
         for number in 0..stores.shards {
             let shard = ShardId::new(service, number);
             let mut walk = Walk::new(shard, stores.shards, received, report);
@@ -59,6 +61,8 @@ struct Walk<'a> {
     report: &'a mut Report,
     /// The sequence that comes next.
     next: u64,
+    /// The row before could not be read: nobody knows what comes next.
+    is_lost: bool,
     reach: Reach,
 }
 
@@ -75,6 +79,7 @@ impl<'a> Walk<'a> {
             received,
             report,
             next: 1,
+            is_lost: false,
             reach: Reach::default(),
         }
     }
@@ -85,28 +90,31 @@ impl<'a> Walk<'a> {
 
         loop {
             let snapshot = Snapshot::begin(stores.database(self.shard.service)).await?;
-            let notes = snapshot
-                .shard_notes()
-                .await?
-                .remove(&i32::from(self.shard.number));
+            let notes = noted::of(snapshot.notes_of(self.shard).await?);
             let rows = snapshot.outbox(self.shard, after, ROWS).await?;
             snapshot.end().await?;
-            // A shard that was never owned has no notes, and has sent nothing.
-            let notes = notes.unwrap_or(ShardNotes {
-                published: 0,
-                pruned: 0,
-            });
+            let before = after;
+            let is_whole = u64::try_from(rows.len()).is_ok_and(|found| found == ROWS);
+
             self.report.checked(Invariant::Outbox, rows.len());
             for row in &rows {
-                self.row(row, &notes);
-            }
-            let first_notes = first_notes.get_or_insert(notes.clone());
-            match rows.last() {
-                Some(last) => after = last.sequence,
-                None => {
-                    self.end(first_notes, &notes);
-                    return Ok(());
+                match row {
+                    Ok(row) => {
+                        after = row.sequence;
+                        self.row(row, &notes);
+                    }
+                    Err(unreadable) => {
+                        let problem = Problem::unreadable(unreadable);
+                        self.report.violated_by(Invariant::Outbox, problem);
+                        self.is_lost = true;
+                    }
                 }
+            }
+
+            let first_notes = first_notes.get_or_insert_with(|| notes.clone());
+            if !is_whole || after == before {
+                self.end(first_notes, &notes);
+                return Ok(());
             }
         }
     }
@@ -118,15 +126,14 @@ impl<'a> Walk<'a> {
         }
 
         let snapshot = Snapshot::begin(stores.database(self.shard.service)).await?;
-        let notes = snapshot.shard_notes().await?;
-        let notes = notes.get(&i32::from(self.shard.number));
-        let published = notes.map_or(0, |notes| notes.published);
+        let published = noted::of(snapshot.notes_of(self.shard).await?).published;
         let after = i64::try_from(published.saturating_sub(NEWEST)).unwrap_or(i64::MAX);
         let first = snapshot.outbox(self.shard, after, 1).await?;
         snapshot.end().await?;
 
         if after > 0 {
-            let next = first.first().map_or(after + 1, |first| first.sequence);
+            let next = first.iter().flatten().next();
+            let next = next.map_or(after + 1, |first| first.sequence);
             self.next = u64::try_from(next).unwrap_or(1);
         }
         Ok(after)
@@ -143,11 +150,12 @@ impl<'a> Walk<'a> {
             return;
         };
 
-        if let Some(mismatch) = gap(self.next, sequence, notes.pruned) {
+        if let Some(mismatch) = gap(self.next, sequence, notes.pruned).filter(|_| !self.is_lost) {
             self.wrong(mismatch);
         }
 
-        self.next = sequence + count;
+        self.is_lost = false;
+        self.next = sequence.saturating_add(count);
 
         if row.has_events {
             // Only reading them tells where they end: the last of them is at least here.
@@ -207,14 +215,20 @@ impl<'a> Walk<'a> {
     }
 
     fn end(&mut self, first: &ShardNotes, notes: &ShardNotes) {
+        if self.is_lost {
+            // Nobody knows how far the newest row reaches.
+            self.reach.last = u64::MAX;
+            return;
+        }
+
         // The newest rows may have been removed, when they held no events.
         let removed = if notes.pruned == 0 {
             0
         } else {
-            notes.pruned + beyond()
+            notes.pruned.saturating_add(beyond())
         };
 
-        let last = self.next - 1;
+        let last = self.next.saturating_sub(1);
 
         let may_be = last.max(removed);
         if first.published > may_be {

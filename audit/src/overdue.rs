@@ -31,6 +31,9 @@ pub(super) fn is_overdue(deadline: Timestamp, now: Timestamp) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Overdue(BTreeMap<Uuid, Suspect>);
 
+/// What another look finds, by id: that number, unless it cannot be read.
+type Looked = HashMap<Uuid, Option<i64>>;
+
 #[derive(Debug)]
 struct Suspect {
     /// A number that any change of it changes.
@@ -52,7 +55,7 @@ impl Overdue {
         mut self,
         database: &ServiceDatabase,
         patience: Duration,
-        look: impl AsyncFn(&Snapshot, &[Uuid]) -> Result<HashMap<Uuid, i64>, StoreError>,
+        look: impl AsyncFn(&Snapshot, &[Uuid]) -> Result<Looked, StoreError>,
     ) -> Result<Vec<Problem>, StoreError> {
         let mut last_look = Instant::now() + patience;
 
@@ -63,7 +66,7 @@ impl Overdue {
             snapshot.end().await?;
 
             self.0
-                .retain(|id, suspect| found.get(id) == Some(&suspect.seen));
+                .retain(|id, suspect| found.get(id) == Some(&Some(suspect.seen)));
             if self.0.len() < ids.len() {
                 last_look = Instant::now() + patience;
             } else if Instant::now() >= last_look {
@@ -92,7 +95,7 @@ mod tests {
     /// What is told of two that were seen at 1, looked at by `look`.
     fn told(
         patience: Duration,
-        look: impl AsyncFn(&Snapshot, &[Uuid]) -> Result<HashMap<Uuid, i64>, StoreError>,
+        look: impl AsyncFn(&Snapshot, &[Uuid]) -> Result<Looked, StoreError>,
     ) -> Vec<String> {
         let mut overdue = Overdue::default();
         for name in [1, 2] {
@@ -113,7 +116,7 @@ mod tests {
     fn what_moves_when_it_is_looked_at_again_is_not_told_and_what_stands_still_is() {
         // The first has ended or moved on, the second has not.
         let late = told(Duration::ZERO, async |_: &Snapshot, _: &[Uuid]| {
-            Ok([(Uuid::from_u128(1), 2), (Uuid::from_u128(2), 1)].into())
+            Ok([(Uuid::from_u128(1), Some(2)), (Uuid::from_u128(2), Some(1))].into())
         });
         assert_eq!(late, ["2: state: expected an end, found none"]);
     }
@@ -123,7 +126,7 @@ mod tests {
         let looks = AtomicUsize::new(0);
         let late = told(LONG, async |_: &Snapshot, ids: &[Uuid]| {
             let has_begun = looks.fetch_add(1, Ordering::Relaxed) > 1;
-            let version = if has_begun { 2 } else { 1 };
+            let version = Some(if has_begun { 2 } else { 1 });
             Ok(ids.iter().map(|id| (*id, version)).collect())
         });
         assert_eq!(late, [""; 0]);

@@ -1,9 +1,13 @@
 //! One violation, with both values, and how the first difference between two documents is found.
 
+use std::error::Error as _;
 use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
+use store::StoreError;
+use store::mapping::UnreadableColumn;
+use store::snapshot::UnreadableRow;
 
 /// What is wrong with one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,9 +38,24 @@ impl Problem {
         }
     }
 
+    /// What is known of a row with a value that its column should not hold.
+    pub(super) fn unreadable(row: &UnreadableRow) -> Self {
+        let what = match &row.column {
+            Some(column) => format!("column {column}"),
+            None => "row".to_owned(),
+        };
+        let expected = "what can be read";
+        Problem::new(row_of(row.table, &row.key), what, expected, &row.found)
+    }
+
     pub(super) fn of(subject: impl fmt::Display, mismatch: Mismatch) -> Self {
         Problem::new(subject, mismatch.what, mismatch.expected, mismatch.found)
     }
+}
+
+/// A row by its table and key.
+pub(super) fn row_of(table: &str, key: impl fmt::Display) -> String {
+    format!("row {key} of {table}")
 }
 
 impl fmt::Display for Problem {
@@ -73,13 +92,21 @@ impl Mismatch {
     }
 
     pub(super) fn unreadable(what: impl fmt::Display, error: &dyn std::error::Error) -> Self {
-        let mut found = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            found = format!("{found}: {cause}");
-            source = cause.source();
+        Mismatch::new(what, "something readable", store::error::chain(error))
+    }
+
+    /// Of a row that a node could not read: which column is to blame, when that is known.
+    pub(super) fn of_row(error: &StoreError) -> Self {
+        if let StoreError::Corrupt { source, .. } = error
+            && let Some(unreadable) = source.downcast_ref::<UnreadableColumn>()
+        {
+            let found = unreadable
+                .source()
+                .map_or_else(String::new, store::error::chain);
+            let what = format_args!("column {}", unreadable.column);
+            return Mismatch::new(what, "what can be read", found);
         }
-        Mismatch::new(what, "something readable", found)
+        Mismatch::unreadable("row", error)
     }
 }
 

@@ -1,23 +1,21 @@
-//! What waits, and what operators have done: parked messages lie behind the positions of their
-//! shards, timers wake somebody, and what is kept of operators can be read.
+//! What waits: parked messages lie behind the positions of their shards, and timers wake somebody. How
+//! tables that are rarely long are walked over.
 
 use std::collections::BTreeMap;
 
 use domain::messages::{CustomerNotice, OrderNotice};
-use domain::{CustomerEvent, MessageId, OrderEvent, Service, ShardId, Timestamp};
-use serde_json::Value;
-use store::parking::ParkedState;
-use store::snapshot::Snapshot;
-use store::tables::{action, bulk, parked};
+use domain::{CustomerEvent, MessageId, OrderEvent, Service, ShardId};
+use store::parking::{self, ParkedState};
+use store::snapshot::{AsRead, Snapshot, last_id};
+use store::tables::{parked, timer};
 use store::{SourceStream, StoreError};
 use uuid::Uuid;
 
 use super::AuditError;
-use super::inboxes;
 use super::problem::{Mismatch, Problem};
 use super::report::{Invariant, Report};
-use super::retries;
 use super::stores::Stores;
+use super::{inboxes, operators, retries};
 
 /// Rows read at a time, each time in a snapshot of their own.
 pub(super) const ROWS: u64 = 1_000;
@@ -33,7 +31,7 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
         parked_messages(stores, service, &mut report).await?;
         retries::audit(stores, service, &mut report).await?;
         timers(stores, service, &mut report).await?;
-        operators(stores, service, &mut report).await?;
+        operators::audit(stores, service, &mut report).await?;
     }
     Ok(report)
 }
@@ -42,7 +40,7 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
 type Reached = BTreeMap<(ShardId, SourceStream), u64>;
 
 /// A row of a table, by its key.
-trait Row: Sized + Send + Sync {
+pub(super) trait Row: Sized + Send + Sync {
     /// What it is called.
     const NAME: &'static str;
     const INVARIANT: Invariant;
@@ -55,7 +53,7 @@ trait Row: Sized + Send + Sync {
     fn some(
         snapshot: &Snapshot,
         after: Option<Uuid>,
-    ) -> impl Future<Output = Result<Vec<Self>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<AsRead<Self>>, StoreError>> + Send;
 
     fn beside(
         snapshot: &Snapshot,
@@ -74,8 +72,12 @@ impl Row for parked::Model {
         self.message_id
     }
 
-    async fn some(snapshot: &Snapshot, after: Option<Uuid>) -> Result<Vec<Self>, StoreError> {
-        snapshot.parked_messages(after, ROWS).await
+    async fn some(
+        snapshot: &Snapshot,
+        after: Option<Uuid>,
+    ) -> Result<Vec<AsRead<Self>>, StoreError> {
+        let key = parked::Column::MessageId;
+        snapshot.page::<parked::Entity>(key, after, ROWS).await
     }
 
     async fn beside(
@@ -87,35 +89,21 @@ impl Row for parked::Model {
     }
 }
 
-impl Row for action::Model {
-    const NAME: &'static str = "operator action";
-    const INVARIANT: Invariant = Invariant::Operators;
+impl Row for timer::Model {
+    const NAME: &'static str = "timer";
+    const INVARIANT: Invariant = Invariant::Sagas;
     type Beside = ();
 
     fn key(&self) -> Uuid {
-        self.action_id
+        self.timer_id
     }
 
-    async fn some(snapshot: &Snapshot, after: Option<Uuid>) -> Result<Vec<Self>, StoreError> {
-        snapshot.operator_actions(after, ROWS).await
-    }
-
-    async fn beside(_: &Snapshot, _: Service, _: u16) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-impl Row for bulk::Model {
-    const NAME: &'static str = "bulk request";
-    const INVARIANT: Invariant = Invariant::Operators;
-    type Beside = ();
-
-    fn key(&self) -> Uuid {
-        self.request_key
-    }
-
-    async fn some(snapshot: &Snapshot, after: Option<Uuid>) -> Result<Vec<Self>, StoreError> {
-        snapshot.bulk_requests(after, ROWS).await
+    async fn some(
+        snapshot: &Snapshot,
+        after: Option<Uuid>,
+    ) -> Result<Vec<AsRead<Self>>, StoreError> {
+        let key = timer::Column::TimerId;
+        snapshot.page::<timer::Entity>(key, after, ROWS).await
     }
 
     async fn beside(_: &Snapshot, _: Service, _: u16) -> Result<(), StoreError> {
@@ -124,7 +112,7 @@ impl Row for bulk::Model {
 }
 
 /// Judges all rows of a table, some at a time, each time in a snapshot of their own.
-async fn walk<R: Row>(
+pub(super) async fn walk<R: Row>(
     stores: &Stores,
     service: Service,
     report: &mut Report,
@@ -137,13 +125,13 @@ async fn walk<R: Row>(
         let beside = R::beside(&snapshot, service, stores.shards).await?;
         snapshot.end().await?;
 
-        let Some(last) = rows.last() else {
+        let Some(last) = last_id(&rows, R::key, after) else {
             return Ok(());
         };
-        after = Some(last.key());
+        after = Some(last);
         report.checked(R::INVARIANT, rows.len());
-        for row in &rows {
-            if let Err(mismatch) = judge(row, &beside) {
+        for row in report.readable(R::INVARIANT, rows) {
+            if let Err(mismatch) = judge(&row, &beside) {
                 let subject = format_args!("{} {}", R::NAME, row.key());
                 report.violated_by(R::INVARIANT, Problem::of(subject, mismatch));
             }
@@ -167,7 +155,7 @@ async fn reached(
     shards: u16,
 ) -> Result<Reached, StoreError> {
     let mut reached = Reached::new();
-    for row in snapshot.inboxes().await? {
+    for row in snapshot.inboxes().await?.into_iter().flatten() {
         // What is wrong with a position is told of where inboxes are looked at.
         if let Ok((shard, source, position)) = inboxes::place(service, &row, shards) {
             reached.insert((shard, source), position);
@@ -221,9 +209,9 @@ fn judge_parked(
         return Err(Mismatch::new("position of its shard", expected, position));
     }
 
-    serde_json::from_str::<Value>(&row.body)
+    parking::from_row(service, row.clone())
         .map(drop)
-        .map_err(|error| Mismatch::unreadable("body", &error))
+        .map_err(|error| Mismatch::of_row(&error))
 }
 
 /// Whether a message of this name is heard by whoever follows the events of its source, and sent to
@@ -240,7 +228,10 @@ fn is_heard(name: &str) -> bool {
         .any(|names| names.iter().any(|(known, _)| *known == name))
 }
 
+/// Every timer can be read, and wakes somebody. When it is set for is compared with whom it wakes.
 async fn timers(stores: &Stores, service: Service, report: &mut Report) -> Result<(), AuditError> {
+    walk(stores, service, report, |_: &timer::Model, (): &()| Ok(())).await?;
+
     let snapshot = Snapshot::begin(stores.database(service)).await?;
     let timers = snapshot.timers_of_nobody(TIMERS).await?;
     snapshot.end().await?;
@@ -253,67 +244,6 @@ async fn timers(stores: &Stores, service: Service, report: &mut Report) -> Resul
             "none",
         );
         report.violated_by(Invariant::Sagas, problem);
-    }
-    Ok(())
-}
-
-/// What operators have done, and asked for.
-async fn operators(
-    stores: &Stores,
-    service: Service,
-    report: &mut Report,
-) -> Result<(), AuditError> {
-    let judge = |row: &action::Model, (): &()| judge_action(row, stores.shards, stores.now);
-    walk(stores, service, report, judge).await?;
-
-    let judge = |row: &bulk::Model, (): &()| judge_bulk(service, row, stores.shards);
-    walk(stores, service, report, judge).await
-}
-
-/// A clock may have stepped back since by so much, in microseconds.
-const CLOCKS_DIFFER: i64 = 86_400_000_000;
-
-fn judge_action(row: &action::Model, shards: u16, now: Timestamp) -> Result<(), Mismatch> {
-    if !(0..i32::from(shards)).contains(&row.shard) {
-        return Err(Mismatch::new(
-            "shard",
-            format_args!("one of {shards}"),
-            row.shard,
-        ));
-    }
-    if row.done_by.is_empty() {
-        return Err(Mismatch::new("by", "somebody", "nobody"));
-    }
-    let latest = now.micros().saturating_add(CLOCKS_DIFFER);
-    if row.time > latest {
-        let latest = Timestamp::from_micros(latest);
-        let found = Timestamp::from_micros(row.time);
-        return Err(Mismatch::new(
-            "time",
-            format_args!("at most {latest}"),
-            found,
-        ));
-    }
-    serde_json::from_str::<Value>(&row.detail)
-        .map(drop)
-        .map_err(|error| Mismatch::unreadable("detail", &error))
-}
-
-fn judge_bulk(service: Service, row: &bulk::Model, shards: u16) -> Result<(), Mismatch> {
-    let shard = ShardId::of(service, row.request_key, shards).number;
-    if row.shard != i32::from(shard) {
-        return Err(Mismatch::new("shard", shard, row.shard));
-    }
-    let version = if row.outcome.is_some() { 2 } else { 1 };
-    if row.version != version {
-        return Err(Mismatch::new("version", version, row.version));
-    }
-    for text in [Some(&row.found), row.outcome.as_ref()]
-        .into_iter()
-        .flatten()
-    {
-        serde_json::from_str::<Value>(text)
-            .map_err(|error| Mismatch::unreadable("what is kept", &error))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use domain::{Service, ShardId, Timestamp};
 use store::StoreError;
 use store::snapshot::events::UnitEvents;
-use store::snapshot::{IdRange, Snapshot};
+use store::snapshot::{IdRange, Snapshot, UnreadableRow};
 use uuid::Uuid;
 
 use super::history::{Entity, History};
@@ -25,16 +25,44 @@ const UNITS: u64 = 2_000;
 
 /// The row of an entity as a document, and when it says it changed last.
 pub(super) struct Row<D> {
-    pub document: Result<D, Mismatch>,
+    pub document: D,
     pub version: i64,
     pub updated_at: Timestamp,
+}
+
+/// The rows of a range by id; of those that cannot be read, which is told, no more than that they are
+/// there.
+pub(super) struct Rows<D>(HashMap<Uuid, Option<Row<D>>>);
+
+impl<D> Default for Rows<D> {
+    fn default() -> Self {
+        Rows(HashMap::new())
+    }
+}
+
+impl<D> Rows<D> {
+    pub(super) fn insert(&mut self, id: Uuid, row: Row<D>) {
+        self.0.insert(id, Some(row));
+    }
+
+    pub(super) fn insert_unreadable(&mut self, id: Uuid) {
+        self.0.insert(id, None);
+    }
+
+    /// Tells of a row that cannot be read.
+    pub(super) fn unreadable(&mut self, row: &UnreadableRow, report: &mut Report) {
+        report.violated_by(Invariant::History, Problem::unreadable(row));
+        if let Some(id) = row.id {
+            self.insert_unreadable(id);
+        }
+    }
 }
 
 /// The entities of one range.
 pub(super) struct Range<'a, E: Entity> {
     pub service: Service,
     pub shards: u16,
-    pub rows: HashMap<Uuid, Row<E::Document>>,
+    pub rows: Rows<E::Document>,
     pub views: Vec<ViewSlice<E::Document>>,
     pub report: &'a mut Report,
 }
@@ -46,13 +74,13 @@ impl<E: Entity> Range<'_, E> {
         snapshot: &Snapshot,
         range: IdRange,
     ) -> Result<(), StoreError> {
-        self.report.checked(Invariant::History, self.rows.len());
+        self.report.checked(Invariant::History, self.rows.0.len());
 
         for view in &self.views {
             self.report.checked(view.invariant, view.len());
         }
 
-        let snapshots = Snapshots::read::<E>(snapshot, range).await?;
+        let snapshots = Snapshots::read::<E>(snapshot, range, self.report).await?;
         let mut current: Option<History<E>> = None;
         let mut after = None;
 
@@ -60,7 +88,9 @@ impl<E: Entity> Range<'_, E> {
         while more {
             let units = snapshot.events(range, after, UNITS).await?;
             // Looking for a missing id costs as much as reading a whole page.
-            more = u64::try_from(units.len()).is_ok_and(|found| found == UNITS);
+            let is_whole = u64::try_from(units.len()).is_ok_and(|found| found == UNITS);
+            let units = self.report.readable(Invariant::History, units);
+            more = is_whole && !units.is_empty();
             after = units.last().map(UnitEvents::place);
             for unit in units {
                 if current
@@ -98,10 +128,11 @@ impl<E: Entity> Range<'_, E> {
 
     /// Finishes an entity whose events are all folded.
     fn entity(&mut self, history: History<E>, snapshots: &Snapshots) {
-        let row = self.rows.remove(&history.id);
+        let row = self.rows.0.remove(&history.id);
         // A row that is ahead of the fold has lost its newest events.
         let is_behind_row = row
             .as_ref()
+            .and_then(Option::as_ref)
             .is_some_and(|row| u64::try_from(row.version).is_ok_and(|v| v > history.version));
 
         let subject = subject(self.service, history.id);
@@ -139,9 +170,9 @@ impl<E: Entity> Range<'_, E> {
     }
 
     fn entities_without_events(&mut self) {
-        let mut known = Vec::with_capacity(self.rows.len());
+        let mut known = Vec::with_capacity(self.rows.0.len());
 
-        for (id, _) in self.rows.drain() {
+        for (id, _) in self.rows.0.drain() {
             let problem = Problem::new(
                 subject(self.service, id),
                 "events",
@@ -169,15 +200,29 @@ impl<E: Entity> Range<'_, E> {
 }
 
 fn take<E: Entity>(history: &mut History<E>, unit: UnitEvents, shard: ShardId) {
-    if !unit.stands_in(shard) {
+    let stored = match unit.stored {
+        Ok(stored) => stored,
+        Err(unreadable) => {
+            let Problem {
+                subject,
+                what,
+                expected,
+                found,
+            } = Problem::unreadable(&unreadable);
+            let what = format_args!("events of version {}: {subject}: {what}", unit.version);
+            return history.breaks(Mismatch::new(what, expected, found));
+        }
+    };
+
+    if !stored.stands_in(shard) {
         history.breaks(Mismatch::new(
             "shard of its events",
             shard.number,
-            unit.shard,
+            stored.shard,
         ));
     }
 
-    match unit.events {
+    match stored.events {
         Ok(events) if events.is_empty() => {
             history.breaks(Mismatch::new(
                 format_args!("events of version {}", unit.version),
@@ -195,7 +240,10 @@ fn take<E: Entity>(history: &mut History<E>, unit: UnitEvents, shard: ShardId) {
     }
 }
 
-fn compare_row<E: Entity>(history: &History<E>, row: Option<Row<E::Document>>) -> Option<Mismatch> {
+fn compare_row<E: Entity>(
+    history: &History<E>,
+    row: Option<Option<Row<E::Document>>>,
+) -> Option<Mismatch> {
     if let Some(broken) = &history.broken {
         return Some(broken.clone());
     }
@@ -210,13 +258,11 @@ fn compare_row<E: Entity>(history: &History<E>, row: Option<Row<E::Document>>) -
         ));
     };
 
-    let found = match row.document {
-        Ok(found) => found,
-        Err(mismatch) => return Some(mismatch),
-    };
-
+    // What cannot be read has been told.
+    let row = row?;
     let changed = || Mismatch::new("row updatedAt", history.time, row.updated_at);
-    difference("row", &folded, &found).or_else(|| (row.updated_at != history.time).then(changed))
+    difference("row", &folded, &row.document)
+        .or_else(|| (row.updated_at != history.time).then(changed))
 }
 
 pub(super) fn subject(service: Service, id: Uuid) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
+use store::snapshot::AsRead;
 
 use super::problem::Problem;
 
@@ -171,6 +172,18 @@ impl Report {
         if finding.examples.len() < EXAMPLES {
             finding.examples.push(problem);
         }
+    }
+
+    /// Tells of the rows that cannot be read, and gives the others.
+    pub(super) fn readable<R>(&mut self, invariant: Invariant, rows: Vec<AsRead<R>>) -> Vec<R> {
+        let mut readable = Vec::with_capacity(rows.len());
+        for row in rows {
+            match row {
+                Ok(row) => readable.push(row),
+                Err(unreadable) => self.violated_by(invariant, Problem::unreadable(&unreadable)),
+            }
+        }
+        readable
     }
 
     pub(super) fn unchecked(&mut self, invariant: Invariant, why: &'static str) {

@@ -3,17 +3,15 @@
 //! The two databases cannot be read at one moment. So it reads again what seems wrong: the order,
 //! its reservation, the order once more. It is wrong only if the order stood still meanwhile.
 
-use std::collections::HashMap;
-
 use domain::{Money, OrderId, OrderState};
 use store::services::customers::snapshot as stored;
 use store::services::customers::tables::reservation;
 use store::services::orders::snapshot::{OrderHead, order_head};
 use store::snapshot::IdRange;
-use uuid::Uuid;
 
 use super::AuditError;
 use super::given_up;
+use super::orders::Heads;
 use super::problem::{Mismatch, Problem};
 use super::ranges::subject;
 use super::releases::is_on_its_way;
@@ -24,13 +22,29 @@ use super::stores::Stores;
 pub(super) async fn compare(
     stores: &Stores,
     range: IdRange,
-    mut orders: HashMap<Uuid, OrderHead>,
+    heads: Heads,
     report: &mut Report,
 ) -> Result<(), AuditError> {
+    let Heads {
+        known: mut orders,
+        strange,
+    } = heads;
     report.checked(Invariant::Reservations, orders.len());
     let mut suspects = Vec::new();
 
     for reservation in stored::reservations(&stores.customers, range).await? {
+        let reservation = match reservation {
+            Ok(reservation) => reservation,
+            Err(unreadable) => {
+                let problem = Problem::unreadable(&unreadable);
+                report.violated_by(Invariant::Reservations, problem);
+                unreadable.id.and_then(|order| orders.remove(&order));
+                continue;
+            }
+        };
+        if strange.contains(&reservation.order_id) {
+            continue;
+        }
         let order = orders.remove(&reservation.order_id);
         if judge(order.as_ref(), Some(&reservation)).is_some() {
             suspects.push(reservation.order_id);
@@ -43,7 +57,13 @@ pub(super) async fn compare(
     suspects.extend(lacking.map(|(id, _)| *id));
 
     for order in suspects {
-        if let Some(mismatch) = look_again(stores, OrderId(order), report).await? {
+        let mismatch = match look_again(stores, OrderId(order), report).await {
+            Ok(mismatch) => mismatch,
+            // What cannot be read is told where the rest of its table is looked at.
+            Err(AuditError::Store(error)) if error.is_of_a_row() => continue,
+            Err(error) => return Err(error),
+        };
+        if let Some(mismatch) = mismatch {
             report.violated_by(
                 Invariant::Reservations,
                 Problem::of(subject(domain::ORDERS, order), mismatch),
@@ -144,6 +164,7 @@ fn judge(order: Option<&OrderHead>, reservation: Option<&reservation::Model>) ->
 mod tests {
     use super::*;
     use domain::choreography::Choreography;
+    use uuid::Uuid;
 
     fn order(state: &str) -> OrderHead {
         OrderHead {

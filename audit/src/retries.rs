@@ -3,7 +3,7 @@
 
 use domain::{Service, Timestamp};
 use store::parking::ParkedState;
-use store::snapshot::Snapshot;
+use store::snapshot::{Snapshot, last_id};
 use store::tables::parked;
 use uuid::Uuid;
 
@@ -27,14 +27,16 @@ pub(super) async fn audit(
     let (mut overdue, mut after) = (Overdue::default(), None);
     loop {
         let snapshot = Snapshot::begin(stores.database(service)).await?;
-        let rows = snapshot.parked_messages(after, ROWS).await?;
+        let rows = snapshot.page::<parked::Entity>(parked::Column::MessageId, after, ROWS);
+        let rows = rows.await?;
         snapshot.end().await?;
-        let Some(last) = rows.last() else {
+        let Some(last) = last_id(&rows, |row| row.message_id, after) else {
             break;
         };
-        after = Some(last.message_id);
+        after = Some(last);
 
-        for row in &rows {
+        // Those that cannot be read are told of where all are looked at.
+        for row in rows.iter().flatten() {
             if let Some(at) = due_at(row).filter(|at| is_overdue(*at, stores.now)) {
                 let subject = format_args!("parked message {}", row.message_id);
                 let expected = "one that is not overdue";

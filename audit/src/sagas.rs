@@ -1,16 +1,17 @@
 //! Sagas against the orders they work on.
 
-use domain::saga::{CANCEL_ORDER, CREATE_ORDER, OrderSaga, SagaState, TYPES};
+use domain::saga::{CANCEL_ORDER, CREATE_ORDER, DEFINITIONS, OrderSaga, SagaState, TYPES};
 use domain::{Money, OrderState, ShardId, Timestamp};
+use store::sagas;
 use store::services::orders::snapshot::SagaOrder;
-use store::snapshot::Snapshot;
-use store::snapshot::sagas::SagaRow;
+use store::snapshot::{Snapshot, last_id};
+use store::tables::saga;
 use uuid::Uuid;
 
 use super::AuditError;
 use super::extent::Parts;
 use super::overdue::{Overdue, is_overdue};
-use super::problem::{Mismatch, Problem};
+use super::problem::{Mismatch, Problem, row_of};
 use super::report::{EXAMPLES, Invariant, Report};
 use super::stores::Stores;
 
@@ -35,18 +36,22 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
         }
 
         let snapshot = Snapshot::begin(&stores.orders).await?;
-        let sagas = snapshot.sagas(after, SAGAS).await?;
+        let sagas = snapshot.page::<saga::Entity>(saga::Column::SagaId, after, SAGAS);
+        let sagas = sagas.await?;
+        let last = last_id(&sagas, |saga| saga.saga_id, after);
+        report.checked(Invariant::Sagas, sagas.len());
+        let sagas = report.readable(Invariant::Sagas, sagas);
         let orders = snapshot.orders_of(&sagas).await?;
-        let timers = snapshot.timers_of(&sagas).await?;
+        let ids: Vec<_> = sagas.iter().map(|saga| saga.saga_id).collect();
+        let timers = snapshot.timers(&ids).await?;
         let abandoned = sagas.iter().filter(|saga| is_abandoned(saga));
         let abandoned: Vec<_> = abandoned.map(|saga| saga.saga_id).collect();
         let given_up = snapshot.given_up(&abandoned).await?;
         snapshot.end().await?;
-        let Some(last) = sagas.last() else {
+        let Some(last) = last else {
             break;
         };
-        after = Some(last.saga_id);
-        report.checked(Invariant::Sagas, sagas.len());
+        after = Some(last);
         for saga in &sagas {
             check(
                 stores,
@@ -64,7 +69,12 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
                 report.violated_by(Invariant::Operators, problem);
             }
 
-            let timer = timers.get(&saga.saga_id).copied();
+            let timer = match timers.get(&saga.saga_id) {
+                None => None,
+                Some(Some(at)) => Some(*at),
+                // What cannot be read is told where timers are looked at.
+                Some(None) => continue,
+            };
             if timer != saga.wake_at {
                 let subject = format!("saga {} of order {}", saga.saga_id, saga.entity_id);
                 let shown = |at: Option<i64>| {
@@ -89,13 +99,22 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
 
 fn check(
     stores: &Stores,
-    saga: &SagaRow,
-    order: Option<&SagaOrder>,
+    saga: &saga::Model,
+    order: Option<&Option<SagaOrder>>,
     overdue: &mut Overdue,
     report: &mut Report,
 ) {
     let subject = format!("saga {} of order {}", saga.saga_id, saga.entity_id);
-    match judge(saga, order, stores.shards) {
+    // As the node reads it. What is known to be wrong with it says more than that it cannot be read.
+    let read = sagas::from_row(saga.clone(), &DEFINITIONS);
+    let read = read.map_err(|error| Mismatch::of_row(&error));
+    let state = judge(saga, order, stores.shards);
+    if let (Err(mismatch), Ok(_)) = (read, &state) {
+        let problem = Problem::of(row_of("sagas", saga.saga_id), mismatch);
+        report.violated_by(Invariant::Sagas, problem);
+    }
+
+    match state {
         Err(mismatch) => report.violated_by(Invariant::Sagas, Problem::of(&subject, mismatch)),
         Ok(state) if state.has_ended() => {}
         Ok(state) => {
@@ -122,27 +141,27 @@ fn check(
     }
 }
 
-fn is_abandoned(saga: &SagaRow) -> bool {
+fn is_abandoned(saga: &saga::Model) -> bool {
     saga.state == SagaState::Abandoned.name()
 }
 
 /// The saga's state, or what is wrong with it and its order.
-fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaState, Mismatch> {
+fn judge(
+    saga: &saga::Model,
+    order: Option<&Option<SagaOrder>>,
+    shards: u16,
+) -> Result<SagaState, Mismatch> {
     let unknown = |what, name: &str| Mismatch::new(what, "a known one", name);
     if !TYPES.contains(&saga.kind.as_str()) {
         return Err(unknown("type", &saga.kind));
     }
     let state = SagaState::from_name(&saga.state).ok_or_else(|| unknown("state", &saga.state))?;
     let order = order.ok_or_else(|| Mismatch::new("order", "one", "none"))?;
-    let order_state =
-        OrderState::from_name(&order.state).ok_or_else(|| unknown("order state", &order.state))?;
 
     let shard = ShardId::of(domain::ORDERS, saga.entity_id, shards).number;
     if saga.shard != i32::from(shard) {
         return Err(Mismatch::new("shard", shard, saga.shard));
     }
-
-    same_data(saga, order)?;
 
     if saga.ended_at.is_some() != state.has_ended() {
         return Err(Mismatch::new(
@@ -151,6 +170,19 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
             format!("{:?}", saga.ended_at),
         ));
     }
+
+    // What cannot be read is told where orders are looked at.
+    if let Some(order) = order {
+        agree(saga, state, order)?;
+    }
+    Ok(state)
+}
+
+/// What a saga knows of its order, and how far both have come, fits.
+fn agree(saga: &saga::Model, state: SagaState, order: &SagaOrder) -> Result<(), Mismatch> {
+    let order_state = OrderState::from_name(&order.state)
+        .ok_or_else(|| Mismatch::new("order state", "a known one", &order.state))?;
+    same_data(saga, order)?;
 
     if !fits(&saga.kind, state, order_state) {
         let what = format!("order of a {} saga that is {}", saga.kind, state.name());
@@ -163,11 +195,11 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
         same_reason(saga, order)?;
     }
 
-    Ok(state)
+    Ok(())
 }
 
 /// A saga knows its order's customer and total.
-fn same_data(saga: &SagaRow, order: &SagaOrder) -> Result<(), Mismatch> {
+fn same_data(saga: &saga::Model, order: &SagaOrder) -> Result<(), Mismatch> {
     let data: OrderSaga = serde_json::from_str(&saga.data)
         .map_err(|error| Mismatch::new("data", "what this release can read", error))?;
 
@@ -188,7 +220,7 @@ fn same_data(saga: &SagaRow, order: &SagaOrder) -> Result<(), Mismatch> {
 }
 
 /// An order is rejected for the reason of its saga.
-fn same_reason(saga: &SagaRow, order: &SagaOrder) -> Result<(), Mismatch> {
+fn same_reason(saga: &saga::Model, order: &SagaOrder) -> Result<(), Mismatch> {
     if saga.reason == order.rejection_reason {
         return Ok(());
     }

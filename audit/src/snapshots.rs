@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::history::{Entity, History, Mark};
 use super::problem::{Mismatch, difference};
+use super::report::{Invariant, Report};
 
 /// The snapshots of the entities of a range.
 pub(super) struct Snapshots(HashMap<Uuid, Model>);
@@ -18,9 +19,11 @@ impl Snapshots {
     pub(super) async fn read<E: Entity>(
         snapshot: &Snapshot,
         range: IdRange,
+        report: &mut Report,
     ) -> Result<Self, StoreError> {
         let key = entity_snapshot::Column::EntityId;
-        let rows = snapshot.rows::<entity_snapshot::Entity>(key, range).await?;
+        let rows = snapshot.rows_as_read::<entity_snapshot::Entity>(key, range);
+        let rows = report.readable(Invariant::History, rows.await?);
         let of_form = |row: &Model| row.form == i64::from(E::SNAPSHOT_FORM);
         let rows = rows.into_iter().filter(of_form);
         Ok(Snapshots(rows.map(|row| (row.entity_id, row)).collect()))

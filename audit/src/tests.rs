@@ -3,6 +3,7 @@
 
 mod given_up;
 pub(super) mod shop;
+mod unreadable;
 mod views;
 
 use std::fs::{self, File};

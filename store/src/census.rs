@@ -11,7 +11,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::tables::saga;
-use crate::{ServiceDatabase, StoreError, mapping};
+use crate::{ServiceDatabase, StoreError, loading, mapping};
 
 /// Timers lead to the sagas under way, an index with nothing else in it to those that are stuck.
 const OPEN_SAGAS: &str = "SELECT kind, state, count(*) AS number FROM sagas \
@@ -88,20 +88,29 @@ pub async fn saga_at(
     after: Option<Uuid>,
     places: u64,
 ) -> Result<Option<Uuid>, StoreError> {
-    let mut query = saga::Entity::find()
-        .select_only()
-        .column(saga::Column::SagaId);
-    if let Some(after) = after {
-        query = query.filter(saga::Column::SagaId.gt(after));
+    let mut places = places.saturating_sub(1);
+
+    loop {
+        let mut query = saga::Entity::find()
+            .select_only()
+            .column(saga::Column::SagaId);
+        if let Some(after) = after {
+            query = query.filter(saga::Column::SagaId.gt(after));
+        }
+        let found = query
+            .order_by_asc(saga::Column::SagaId)
+            .offset(places)
+            .limit(1)
+            .into_tuple()
+            .one(&database.read)
+            .await;
+        match found {
+            Ok(id) => return Ok(id),
+            // The next one whose id can be read.
+            Err(error) if loading::is_of_a_row(&error) => places += 1,
+            Err(error) => return Err(database.failed(error)),
+        }
     }
-    query
-        .order_by_asc(saga::Column::SagaId)
-        .offset(places.saturating_sub(1))
-        .limit(1)
-        .into_tuple()
-        .one(&database.read)
-        .await
-        .map_err(|e| database.failed(e))
 }
 
 async fn counts(database: &ServiceDatabase, sql: &str) -> Result<Vec<Count>, StoreError> {

@@ -3,6 +3,7 @@
 use sagas::ShardId;
 
 use crate::deployment::Misfit;
+use crate::loading;
 
 /// An infrastructure error of the store. A business refusal is never one of these.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +122,16 @@ impl StoreError {
     #[must_use]
     pub fn chain(&self) -> String {
         chain(self)
+    }
+
+    /// Whether it is about what stands in a row, and the database answers.
+    #[must_use]
+    pub fn is_of_a_row(&self) -> bool {
+        match self {
+            StoreError::Database { source, .. } => loading::is_of_a_row(source),
+            StoreError::Corrupt { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether the same work may succeed later without any change.

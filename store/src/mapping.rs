@@ -98,6 +98,29 @@ pub fn recall(remembered: &[RememberedKey], key: RequestKey, fingerprint: Finger
     }
 }
 
+/// A column of a row that does not hold what it should.
+#[derive(Debug, thiserror::Error)]
+#[error("its column {column}")]
+pub struct UnreadableColumn {
+    /// As the database knows it.
+    pub column: &'static str,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Says of a row that one of its columns cannot be read. `what` names the row.
+#[must_use]
+pub fn in_column(
+    what: String,
+    column: &'static str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> StoreError {
+    let source = source.into();
+    StoreError::Corrupt {
+        what,
+        source: Box::new(UnreadableColumn { column, source }),
+    }
+}
+
 /// A number as databases have it, which count with signs.
 #[must_use]
 pub fn signed(number: u64) -> i64 {
@@ -142,10 +165,9 @@ pub fn keys_from_column(
 ) -> Result<Vec<RememberedKey>, StoreError> {
     match column {
         None => Ok(Vec::new()),
-        Some(json) => serde_json::from_str(json).map_err(|e| StoreError::Corrupt {
-            what: what(),
-            source: Box::new(e),
-        }),
+        Some(json) => {
+            serde_json::from_str(json).map_err(|e| in_column(what(), "remembered_keys", e))
+        }
     }
 }
 

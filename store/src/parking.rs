@@ -6,6 +6,7 @@ mod heads;
 mod quarantine;
 
 use std::borrow::Cow;
+use std::num::TryFromIntError;
 use std::sync::Arc;
 
 use sagas::{Attempt, MessageId, SagaId, Service, ShardId, Timestamp};
@@ -111,15 +112,17 @@ pub fn to_row(parked: &Parked, shard: ShardId) -> parked::Model {
     }
 }
 
-fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> {
+/// Reads a row back. `service` has parked it.
+///
+/// # Errors
+/// When something of it cannot be read: then its entity waits, and nobody else.
+pub fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> {
     let id = row.message_id;
 
     let what = || format!("parked message {id}");
-    let corrupt = |e: std::num::TryFromIntError| StoreError::Corrupt {
-        what: what(),
-        source: Box::new(e),
-    };
-    let shard = ShardId::new(service, u16::try_from(row.shard).map_err(corrupt)?);
+    let corrupt = |column| move |e: TryFromIntError| mapping::in_column(what(), column, e);
+    let shard = u16::try_from(row.shard).map_err(corrupt("shard"))?;
+    let shard = ShardId::new(service, shard);
 
     let source = ShardId::new(
         mapping::named(
@@ -127,19 +130,17 @@ fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> 
             &row.source_service,
             what,
         )?,
-        u16::try_from(row.source_shard).map_err(corrupt)?,
+        u16::try_from(row.source_shard).map_err(corrupt("source_shard"))?,
     );
 
-    let body = RawValue::from_string(row.body).map_err(|e| StoreError::Corrupt {
-        what: what(),
-        source: Box::new(e),
-    })?;
+    let body = RawValue::from_string(row.body);
+    let body = body.map_err(|e| mapping::in_column(what(), "body", e))?;
 
     let attempt = match (row.saga_id, row.saga_step, row.saga_attempt) {
         (Some(saga), Some(step), Some(number)) => Some(Attempt {
             saga: SagaId(saga),
             step: Cow::Owned(step),
-            number: u32::try_from(number).map_err(corrupt)?,
+            number: u32::try_from(number).map_err(corrupt("saga_attempt"))?,
         }),
         _ => None,
     };
@@ -154,7 +155,7 @@ fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> 
             entity: row.entity_id,
             version: 0,
             name: Cow::Owned(row.name),
-            type_version: u16::try_from(row.type_version).map_err(corrupt)?,
+            type_version: u16::try_from(row.type_version).map_err(corrupt("type_version"))?,
             correlation_id: row.correlation_id,
             attempt,
             time: Timestamp::from_micros(row.time),
@@ -162,7 +163,7 @@ fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> 
         },
         place: mapping::unsigned(row.place),
         state: mapping::named(ParkedState::from_name(&row.state), &row.state, what)?,
-        attempts: u32::try_from(row.attempts).map_err(corrupt)?,
+        attempts: u32::try_from(row.attempts).map_err(corrupt("attempts"))?,
         cause: row.cause,
         next_attempt_at: row.next_attempt_at.map(Timestamp::from_micros),
         parked_at: Timestamp::from_micros(row.parked_at),

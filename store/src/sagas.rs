@@ -78,11 +78,13 @@ pub fn from_row<D: SagaData>(
     let what = || format!("saga {id}");
 
     // A counter that cannot be read must not begin anew: an old reply would be taken for a new one.
-    let commands_sent = u32::try_from(row.commands_sent).map_err(|e| corrupt(id, e))?;
-    let version = u16::try_from(row.definition_version).map_err(|e| corrupt(id, e))?;
+    let commands_sent =
+        u32::try_from(row.commands_sent).map_err(|e| in_column(id, "commands_sent", e))?;
+    let version = u16::try_from(row.definition_version)
+        .map_err(|e| in_column(id, "definition_version", e))?;
 
-    let steps = serde_json::from_str(&row.steps).map_err(|e| corrupt(id, e))?;
-    let mut data: D = serde_json::from_str(&row.data).map_err(|e| corrupt(id, e))?;
+    let steps = serde_json::from_str(&row.steps).map_err(|e| in_column(id, "steps", e))?;
+    let mut data: D = serde_json::from_str(&row.data).map_err(|e| in_column(id, "data", e))?;
     let (definition, steps) = definitions
         .resolve(&row.kind, version, steps, &mut data)
         .map_err(|e| corrupt(id, e))?;
@@ -91,7 +93,7 @@ pub fn from_row<D: SagaData>(
     let parent: Option<Parent> = parent
         .map(serde_json::from_str)
         .transpose()
-        .map_err(|e| corrupt(id, e))?;
+        .map_err(|e| in_column(id, "parent", e))?;
 
     Ok(StoredSaga {
         saga: Run {
@@ -114,6 +116,14 @@ pub fn from_row<D: SagaData>(
         },
         remembered: mapping::keys_from_column(row.remembered_keys.as_deref(), what)?,
     })
+}
+
+fn in_column(
+    id: Uuid,
+    column: &'static str,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> StoreError {
+    mapping::in_column(format!("saga {id}"), column, source)
 }
 
 fn corrupt(id: Uuid, source: impl std::error::Error + Send + Sync + 'static) -> StoreError {

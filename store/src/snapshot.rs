@@ -3,9 +3,10 @@
 //!
 //! What is compared with each other is read in one [`Snapshot`], so that a node may run meanwhile;
 //! a snapshot spans one range of ids and no more, because the write-ahead log cannot shrink while
-//! one is open. Rows come as they are stored, so that an auditor can report one that cannot be
-//! read. Nothing here judges, and nothing here writes.
+//! one is open. Rows come as they are stored, each read by itself, so that an auditor can report
+//! one that cannot be read. Nothing here judges, and nothing here writes.
 
+pub(crate) mod as_read;
 pub mod entities;
 pub mod events;
 pub mod inboxes;
@@ -17,14 +18,16 @@ use std::collections::HashMap;
 
 use ::sagas::Service;
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect,
 };
 use uuid::Uuid;
 
 use crate::mapping::IDS_PER_QUERY;
 use crate::services::EntityTable;
 use crate::{ServiceDatabase, StoreError};
+
+pub use as_read::{AsRead, UnreadableRow, last_id};
 
 /// The state of a service's database at one moment.
 #[derive(Debug)]
@@ -35,25 +38,42 @@ pub struct Snapshot {
     pub(crate) transaction: DatabaseTransaction,
 }
 
+/// An id and a number, by their places.
+struct Numbered {
+    id: Uuid,
+    number: i64,
+}
+
+impl FromQueryResult for Numbered {
+    fn from_query_result(row: &QueryResult, _: &str) -> Result<Self, DbErr> {
+        Ok(Numbered {
+            id: row.try_get_by_index(0)?,
+            number: row.try_get_by_index(1)?,
+        })
+    }
+}
+
 impl Snapshot {
-    /// A number of each of some rows, by the ids of the rows; one that is gone is not in it.
+    /// A number of each of some rows, by the ids of the rows; one that is gone is not in it, and one
+    /// that cannot be read has none.
     async fn numbers_of<E: EntityTrait>(
         &self,
         (id, number): (E::Column, E::Column),
         ids: &[Uuid],
-    ) -> Result<HashMap<Uuid, i64>, StoreError> {
+    ) -> Result<HashMap<Uuid, Option<i64>>, StoreError> {
         let mut found = HashMap::new();
 
         for ids in ids.chunks(IDS_PER_QUERY) {
-            let rows: Vec<(Uuid, i64)> = E::find()
+            let query = E::find()
                 .select_only()
                 .columns([id, number])
-                .filter(id.is_in(ids.iter().copied()))
-                .into_tuple()
-                .all(&self.transaction)
-                .await
-                .map_err(|e| self.failed(e))?;
-            found.extend(rows);
+                .filter(id.is_in(ids.iter().copied()));
+            for row in self.each::<E, Numbered>(query).await? {
+                match row {
+                    Ok(Numbered { id, number }) => found.insert(id, Some(number)),
+                    Err(unreadable) => unreadable.id.and_then(|id| found.insert(id, None)),
+                };
+            }
         }
 
         Ok(found)
@@ -99,6 +119,42 @@ impl Snapshot {
             .all(&self.transaction)
             .await;
         rows.map_err(|e| self.failed(e))
+    }
+
+    /// The same, each read by itself.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn rows_as_read<E>(
+        &self,
+        key: E::Column,
+        range: IdRange,
+    ) -> Result<Vec<AsRead<E::Model>>, StoreError>
+    where
+        E: EntityTrait,
+        E::Model: FromQueryResult + Send + Sync,
+    {
+        let query = E::find().filter(range.condition(key)).order_by_asc(key);
+        self.each(query).await
+    }
+
+    /// Rows by their ids after one, at most `limit`, each read by itself.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn page<E>(
+        &self,
+        key: E::Column,
+        after: Option<Uuid>,
+        limit: u64,
+    ) -> Result<Vec<AsRead<E::Model>>, StoreError>
+    where
+        E: EntityTrait,
+        E::Model: FromQueryResult + Send + Sync,
+    {
+        let range = IdRange { after, up_to: None };
+        let query = E::find().filter(range.condition(key)).order_by_asc(key);
+        self.each(query.limit(limit)).await
     }
 
     pub(crate) fn failed(&self, source: DbErr) -> StoreError {

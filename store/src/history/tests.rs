@@ -148,6 +148,7 @@ impl Shop {
                 .events(IdRange::default(), after, 700)
                 .await
                 .unwrap();
+            let page: Vec<_> = page.into_iter().map(Result::unwrap).collect();
             let Some(last) = page.last() else { break };
             after = Some(last.place());
             seen.extend(

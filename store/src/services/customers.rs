@@ -66,7 +66,11 @@ pub fn reservation_row(customer: CustomerId, order: OrderId, amount: Money) -> r
     }
 }
 
-fn from_row(row: customer::Model) -> Result<StoredCustomer, StoreError> {
+/// Reads a row back.
+///
+/// # Errors
+/// When something of it cannot be read: then this customer stops, and it alone.
+pub fn from_row(row: customer::Model) -> Result<StoredCustomer, StoreError> {
     let id = row.customer_id;
     let what = || format!("customer {id}");
     let corrected_at = row.limit_corrected_at;

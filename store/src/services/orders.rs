@@ -111,11 +111,29 @@ pub fn choreography_from_column(
     what: impl Fn() -> String,
 ) -> Result<Choreography, StoreError> {
     let read = column.map(serde_json::from_str).transpose();
-    let read = read.map_err(|e| StoreError::Corrupt {
-        what: what(),
-        source: Box::new(e),
-    })?;
+    let read = read.map_err(|e| mapping::in_column(what(), "choreography", e))?;
     Ok(read.unwrap_or_default())
+}
+
+/// Reads a row back as decisions do.
+///
+/// # Errors
+/// When something of it cannot be read: then this order stops, and it alone.
+pub fn from_row(row: order::Model) -> Result<StoredOrder, StoreError> {
+    from_head(Head {
+        order_id: row.order_id,
+        customer_id: row.customer_id,
+        customer_name: row.customer_name,
+        total_cents: row.total_cents,
+        state: row.state,
+        rejection_reason: row.rejection_reason,
+        version: row.version,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        request_fingerprint: row.request_fingerprint,
+        remembered_keys: row.remembered_keys,
+        choreography: row.choreography,
+    })
 }
 
 fn from_head(row: Head) -> Result<StoredOrder, StoreError> {

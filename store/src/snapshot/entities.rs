@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, ExprTrait};
 use uuid::Uuid;
 
 use super::IdRange;
-use crate::{ServiceDatabase, StoreError};
+use crate::{ServiceDatabase, StoreError, loading};
 
 /// How many entities the service has.
 ///
@@ -34,22 +34,28 @@ pub async fn next_range(
     limit: u64,
 ) -> Result<IdRange, StoreError> {
     let key = Alias::new(database.schema.entities().key);
-    let mut query = from_entities(database);
-    query
-        .column(key.clone())
-        .order_by(key.clone(), Order::Asc)
-        .offset(limit.saturating_sub(1))
-        .limit(1);
-    if let Some(after) = after {
-        query.and_where(Expr::col(key).gt(after));
-    }
+    let mut places = limit.saturating_sub(1);
 
-    let row = database.read.query_one(&query).await;
-    let last = row.and_then(|row| row.map(|row| row.try_get_by_index(0)).transpose());
-    Ok(IdRange {
-        after,
-        up_to: last.map_err(|e| database.failed(e))?,
-    })
+    loop {
+        let mut query = from_entities(database);
+        query
+            .column(key.clone())
+            .order_by(key.clone(), Order::Asc)
+            .offset(places)
+            .limit(1);
+        if let Some(after) = after {
+            query.and_where(Expr::col(key.clone()).gt(after));
+        }
+
+        let row = database.read.query_one(&query).await;
+        let last = row.and_then(|row| row.map(|row| row.try_get_by_index(0)).transpose());
+        match last {
+            Ok(up_to) => return Ok(IdRange { after, up_to }),
+            // The range ends with the next one whose id can be read.
+            Err(error) if loading::is_of_a_row(&error) => places += 1,
+            Err(error) => return Err(database.failed(error)),
+        }
+    }
 }
 
 fn from_entities(database: &ServiceDatabase) -> SelectStatement {

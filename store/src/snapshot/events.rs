@@ -2,10 +2,15 @@
 
 use sagas::ShardId;
 use sea_orm::sea_query::Expr;
-use sea_orm::{DerivePartialModel, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    DbErr, DerivePartialModel, EntityTrait, ExprTrait, FromQueryResult, IdenStatic,
+    PartialModelTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
+};
 use uuid::Uuid;
 
+use super::as_read::{AsRead, Attempt};
 use super::{IdRange, Snapshot};
+use crate::tables::history::Column;
 use crate::tables::{history, outbox};
 use crate::{Message, StoreError, outbox as stored};
 
@@ -23,6 +28,23 @@ struct EventRow {
     events: Option<String>,
 }
 
+/// A row of which at least the place can be read.
+struct Placed {
+    entity: Uuid,
+    version: i64,
+    row: AsRead<EventRow>,
+}
+
+impl FromQueryResult for Placed {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        Ok(Placed {
+            entity: row.try_get(prefix, Column::EntityId.as_str())?,
+            version: row.try_get(prefix, Column::Version.as_str())?,
+            row: Attempt::<history::Entity, EventRow>::from_query_result(row, prefix)?.row,
+        })
+    }
+}
+
 /// The events of one unit, which are of one entity.
 #[derive(Debug)]
 pub struct UnitEvents {
@@ -30,11 +52,17 @@ pub struct UnitEvents {
     pub entity: Uuid,
     /// The entity's version after the first of them.
     pub version: i64,
-    /// The shard in whose outbox they stand, by its number.
+    /// The shard in whose outbox they stand, by its number, and those; an error when the row cannot be
+    /// read.
+    pub stored: AsRead<StoredEvents>,
+}
+
+/// What the row of a unit holds.
+#[derive(Debug)]
+pub struct StoredEvents {
+    /// The shard in whose outbox it stands, by its number.
     pub shard: i32,
-    /// Of the row they stand in.
-    pub sequence: i64,
-    /// An error when the row cannot be read.
+    /// An error when its events cannot be read.
     pub events: Result<Vec<Message>, StoreError>,
 }
 
@@ -51,9 +79,7 @@ impl Snapshot {
         range: IdRange,
         after: Option<Place>,
         limit: u64,
-    ) -> Result<Vec<UnitEvents>, StoreError> {
-        use history::Column;
-
+    ) -> Result<Vec<AsRead<UnitEvents>>, StoreError> {
         let query = history::Entity::find();
         let query = match after {
             None => query.filter(range.condition(Column::EntityId)),
@@ -71,19 +97,22 @@ impl Snapshot {
             }
         };
 
-        let rows = query
+        let query = query
             .order_by_asc(Column::EntityId)
             .order_by_asc(Column::Version)
-            .limit(limit)
-            .into_partial_model::<EventRow>()
-            .all(&self.transaction)
-            .await
-            .map_err(|e| self.failed(e))?;
+            .limit(limit);
+        let rows = self.each(EventRow::select_cols(query.select_only()));
+        let rows: Vec<AsRead<Placed>> = rows.await?;
 
-        Ok(rows.into_iter().map(|row| self.unit(row)).collect())
+        let unit = |placed: Placed| UnitEvents {
+            entity: placed.entity,
+            version: placed.version,
+            stored: placed.row.map(|row| self.stored_events(row)),
+        };
+        Ok(rows.into_iter().map(|row| row.map(unit)).collect())
     }
 
-    fn unit(&self, row: EventRow) -> UnitEvents {
+    fn stored_events(&self, row: EventRow) -> StoredEvents {
         let EventRow {
             shard,
             sequence,
@@ -109,11 +138,8 @@ impl Snapshot {
             messages,
         };
 
-        UnitEvents {
-            entity: entity_id,
-            version,
+        StoredEvents {
             shard,
-            sequence,
             events: stored::from_row(self.service, &row),
         }
     }
@@ -125,7 +151,9 @@ impl UnitEvents {
     pub fn place(&self) -> Place {
         (self.entity, self.version)
     }
+}
 
+impl StoredEvents {
     /// Whether it stands in the outbox of this shard.
     #[must_use]
     pub fn stands_in(&self, shard: ShardId) -> bool {

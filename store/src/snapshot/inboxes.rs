@@ -1,10 +1,10 @@
 //! The positions of all shards of a service, and what they have parked.
 
 use sagas::{Service, ShardId};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::Snapshot;
+use super::{AsRead, Snapshot};
 use crate::StoreError;
 use crate::parking::ParkedState;
 use crate::tables::{inbox, parked};
@@ -52,11 +52,8 @@ impl Snapshot {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn inboxes(&self) -> Result<Vec<InboxRow>, StoreError> {
-        let rows = inbox::Entity::find()
-            .all(&self.transaction)
-            .await
-            .map_err(|e| self.failed(e))?;
+    pub async fn inboxes(&self) -> Result<Vec<AsRead<InboxRow>>, StoreError> {
+        let rows = self.each(inbox::Entity::find()).await?;
         let stored = |row: inbox::Model| InboxRow {
             shard: row.shard,
             source_service: row.source_service,
@@ -64,49 +61,36 @@ impl Snapshot {
             stream: row.stream,
             position: row.position,
         };
-        Ok(rows.into_iter().map(stored).collect())
+        Ok(rows.into_iter().map(|row| row.map(stored)).collect())
     }
 
-    /// What the shards of the service have parked, with at most `examples` entities.
+    /// What the shards of the service have parked, with at most `examples` entities. A row that cannot
+    /// be read is no example.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn parked(&self, examples: u64) -> Result<ParkedCounts, StoreError> {
         use parked::Column;
 
-        let counts: Vec<(String, i64)> = parked::Entity::find()
-            .select_only()
-            .column(Column::State)
-            .column_as(Column::MessageId.count(), "messages")
-            .group_by(Column::State)
-            .into_tuple()
-            .all(&self.transaction)
-            .await
-            .map_err(|e| self.failed(e))?;
-
-        let of = |state: ParkedState| {
-            let count = counts
-                .iter()
-                .find(|(name, _)| name == state.name())
-                .map_or(0, |(_, count)| *count);
-            u64::try_from(count).unwrap_or(0)
+        let of = async |state: ParkedState| {
+            parked::Entity::find()
+                .filter(Column::State.eq(state.name()))
+                .count(&self.transaction)
+                .await
+                .map_err(|e| self.failed(e))
         };
 
-        let entities: Vec<Uuid> = parked::Entity::find()
-            .select_only()
-            .column(Column::EntityId)
+        let query = parked::Entity::find()
             .filter(Column::State.eq(ParkedState::Quarantined.name()))
             .order_by_asc(Column::ParkedAt)
-            .limit(examples)
-            .into_tuple()
-            .all(&self.transaction)
-            .await
-            .map_err(|e| self.failed(e))?;
+            .limit(examples);
+        let rows: Vec<AsRead<parked::Model>> = self.each(query).await?;
+        let entities = rows.into_iter().flatten().map(|row| row.entity_id);
 
         Ok(ParkedCounts {
-            waiting: of(ParkedState::Waiting),
-            quarantined: of(ParkedState::Quarantined),
-            examples: entities,
+            waiting: of(ParkedState::Waiting).await?,
+            quarantined: of(ParkedState::Quarantined).await?,
+            examples: entities.collect(),
         })
     }
 }

@@ -1,13 +1,13 @@
 //! The outbox of one shard, row by row in its order.
 
-use std::collections::BTreeMap;
-
 use sagas::{SagaId, ShardId, Timestamp};
 use sea_orm::sea_query::{Expr, Func};
-use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, DerivePartialModel, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use uuid::Uuid;
 
-use super::Snapshot;
+use super::{AsRead, Snapshot};
 use crate::log::Heads;
 use crate::tables::{outbox, shard};
 use crate::{Destination, StoreError, mapping, outbox as stored};
@@ -19,7 +19,12 @@ pub struct ShardNotes {
     pub published: u64,
     /// Commands and replies up to here have been removed.
     pub pruned: u64,
+    /// Why the heads that are noted cannot be read, if so.
+    pub unreadable_heads: Option<String>,
 }
+
+/// A shard by its number, and its notes.
+type Noted = (i32, ShardNotes);
 
 /// The columns that hold commands and replies.
 #[derive(DerivePartialModel)]
@@ -72,32 +77,41 @@ pub struct OutboxRow {
 }
 
 impl Snapshot {
-    /// The notes of all shards, by number.
+    /// The notes of all shards.
     ///
     /// # Errors
-    /// When the database does not answer, or a note cannot be read.
-    pub async fn shard_notes(&self) -> Result<BTreeMap<i32, ShardNotes>, StoreError> {
-        let rows = shard::Entity::find()
-            .all(&self.transaction)
-            .await
-            .map_err(|e| self.failed(e))?;
-        rows.into_iter()
-            .map(|row| {
-                let published = mapping::unsigned(row.published);
+    /// When the database does not answer.
+    pub async fn shard_notes(&self) -> Result<Vec<AsRead<Noted>>, StoreError> {
+        let rows: Vec<AsRead<shard::Model>> = self.each(shard::Entity::find()).await?;
 
-                let number = u16::try_from(row.shard).unwrap_or(u16::MAX);
-                // Only to see whether it can be read.
-                Heads::from_json(ShardId::new(self.service, number), published, &row.heads)?;
+        let noted = |row: shard::Model| {
+            let published = mapping::unsigned(row.published);
+            let number = u16::try_from(row.shard).unwrap_or(u16::MAX);
+            let heads = Heads::from_json(ShardId::new(self.service, number), published, &row.heads);
 
-                Ok((
-                    row.shard,
-                    ShardNotes {
-                        published,
-                        pruned: mapping::unsigned(row.pruned),
-                    },
-                ))
-            })
-            .collect()
+            let notes = ShardNotes {
+                published,
+                pruned: mapping::unsigned(row.pruned),
+                unreadable_heads: heads.err().map(|error| error.chain()),
+            };
+            (row.shard, notes)
+        };
+        Ok(rows.into_iter().map(|row| row.map(noted)).collect())
+    }
+
+    /// The notes of one shard: none when it was never owned.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn notes_of(&self, shard: ShardId) -> Result<Option<AsRead<ShardNotes>>, StoreError> {
+        let number = i32::from(shard.number);
+        let (rows, key) = (self.shard_notes().await?, number.to_string());
+        let is_its = |row: &AsRead<Noted>| match row {
+            Ok((found, _)) => *found == number,
+            Err(unreadable) => unreadable.key == key,
+        };
+        let found = rows.into_iter().find(is_its);
+        Ok(found.map(|row| row.map(|(_, notes)| notes)))
     }
 
     /// The rows of a shard's outbox after a sequence, at most `limit`.
@@ -109,17 +123,30 @@ impl Snapshot {
         shard: ShardId,
         after: i64,
         limit: u64,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
-        let rows = outbox::Entity::find()
+    ) -> Result<Vec<AsRead<OutboxRow>>, StoreError> {
+        let query = outbox::Entity::find()
             .filter(outbox::Column::Shard.eq(i32::from(shard.number)))
             .filter(outbox::Column::Sequence.gt(after))
             .order_by_asc(outbox::Column::Sequence)
-            .limit(limit)
-            .into_partial_model::<MessagesRow>()
-            .all(&self.transaction)
-            .await
-            .map_err(|e| self.failed(e))?;
-        Ok(rows.into_iter().map(|row| self.outbox_row(row)).collect())
+            .limit(limit);
+        let rows = self.each_partial(query).await?;
+        let stored = |row: AsRead<MessagesRow>| row.map(|row| self.outbox_row(row));
+        Ok(rows.into_iter().map(stored).collect())
+    }
+
+    /// Rows of shards that there are not among `shards` of them, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn outbox_of_no_shard(
+        &self,
+        shards: u16,
+        limit: u64,
+    ) -> Result<Vec<AsRead<outbox::Model>>, StoreError> {
+        let column = outbox::Column::Shard;
+        let elsewhere = column.lt(0).or(column.gte(i32::from(shards)));
+        let query = outbox::Entity::find().filter(elsewhere).limit(limit);
+        self.each(query).await
     }
 
     fn outbox_row(&self, row: MessagesRow) -> OutboxRow {

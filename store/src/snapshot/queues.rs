@@ -1,48 +1,31 @@
-//! What waits: parked messages and timers; and what operators have done. All of it is rare.
+//! What waits: parked messages and timers. All of it is rare.
 
 use std::collections::HashMap;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::Snapshot;
+use super::{AsRead, Snapshot};
 use crate::StoreError;
-use crate::tables::{action, bulk, parked, timer};
+use crate::tables::{parked, timer};
 
 impl Snapshot {
-    /// Parked messages by id after one, at most `limit`.
+    /// The versions of the rows of some parked messages; one that is gone is not in it, and one that
+    /// cannot be read has none.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn parked_messages(
+    pub async fn parked_versions(
         &self,
-        after: Option<Uuid>,
-        limit: u64,
-    ) -> Result<Vec<parked::Model>, StoreError> {
-        let mut query = parked::Entity::find();
-        if let Some(after) = after {
-            query = query.filter(parked::Column::MessageId.gt(after));
-        }
-        query
-            .order_by_asc(parked::Column::MessageId)
-            .limit(limit)
-            .all(&self.transaction)
-            .await
-            .map_err(|e| self.failed(e))
-    }
-
-    /// The versions of the rows of some parked messages; one that is gone is not in it.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn parked_versions(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>, StoreError> {
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, Option<i64>>, StoreError> {
         let columns = (parked::Column::MessageId, parked::Column::Version);
         self.numbers_of::<parked::Entity>(columns, ids).await
     }
 
     /// Timers that wake nobody: there is no saga of their id, nor an entity of the service. At most
-    /// `limit`.
+    /// `limit`. One whose id cannot be read is not among them.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -51,58 +34,16 @@ impl Snapshot {
         let no_saga = "NOT EXISTS (SELECT 1 FROM sagas WHERE sagas.saga_id = timers.timer_id)";
         let no_entity =
             format!("NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.{key} = timers.timer_id)");
-        timer::Entity::find()
-            .select_only()
-            .column(timer::Column::TimerId)
+        let query = timer::Entity::find()
             .filter(Expr::cust(no_saga))
             .filter(Expr::cust(no_entity))
             .order_by_asc(timer::Column::TimerId)
-            .limit(limit)
-            .into_tuple()
-            .all(&self.transaction)
-            .await
-            .map_err(|e| self.failed(e))
-    }
-
-    /// What operators have done, by id after one, at most `limit`.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn operator_actions(
-        &self,
-        after: Option<Uuid>,
-        limit: u64,
-    ) -> Result<Vec<action::Model>, StoreError> {
-        let mut query = action::Entity::find();
-        if let Some(after) = after {
-            query = query.filter(action::Column::ActionId.gt(after));
-        }
-        query
-            .order_by_asc(action::Column::ActionId)
-            .limit(limit)
-            .all(&self.transaction)
-            .await
-            .map_err(|e| self.failed(e))
-    }
-
-    /// Requests about many things, by key after one, at most `limit`.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn bulk_requests(
-        &self,
-        after: Option<Uuid>,
-        limit: u64,
-    ) -> Result<Vec<bulk::Model>, StoreError> {
-        let mut query = bulk::Entity::find();
-        if let Some(after) = after {
-            query = query.filter(bulk::Column::RequestKey.gt(after));
-        }
-        query
-            .order_by_asc(bulk::Column::RequestKey)
-            .limit(limit)
-            .all(&self.transaction)
-            .await
-            .map_err(|e| self.failed(e))
+            .limit(limit);
+        let rows: Vec<AsRead<timer::Model>> = self.each(query).await?;
+        let ids = rows.into_iter().map(|row| match row {
+            Ok(timer) => Some(timer.timer_id),
+            Err(unreadable) => unreadable.id,
+        });
+        Ok(ids.flatten().collect())
     }
 }

@@ -1,10 +1,12 @@
 //! Customers whose credit does not add up. The database itself finds them: it sums all reservations
 //! in one statement.
 
-use sea_orm::{DbBackend, FromQueryResult, Statement, Value};
+use sea_orm::{DbBackend, EntityTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
+use super::tables::{customer, reservation};
 use crate::snapshot::IdRange;
+use crate::snapshot::as_read::Attempt;
 use crate::{ServiceDatabase, StoreError};
 
 /// A customer whose reserved credit is not within its limit, or not the sum of its reservations.
@@ -37,7 +39,8 @@ const ORPHANS: &str = "\
           OR NOT EXISTS (SELECT 1 FROM customers c WHERE c.customer_id = r.customer_id) \
     ORDER BY r.order_id LIMIT";
 
-/// The customers of a range whose credit does not add up, at most `limit`.
+/// The customers of a range whose credit does not add up, at most `limit`. A row that cannot be
+/// read is none of them.
 ///
 /// One statement is one snapshot, and the database sorts on disk what does not fit into its memory.
 ///
@@ -68,12 +71,23 @@ pub async fn mismatches(
         }
     };
 
+    // No amount is so large that it stops the rest.
+    let (total, as_number) = match backend {
+        DbBackend::Postgres => (
+            "SUM(amount_cents)",
+            "LEAST(GREATEST(COALESCE(r.total, 0), -9223372036854775808), 9223372036854775807)",
+        ),
+        _ => (
+            "SUM(amount_cents / 1000000) * 1000000 + SUM(amount_cents % 1000000)",
+            "COALESCE(r.total, 0)",
+        ),
+    };
     let (of_reservations, of_customers) = (within("customer_id"), within("c.customer_id"));
     let sql = format!(
         "SELECT c.customer_id, c.credit_limit_cents, c.reserved_cents, \
-               CAST(COALESCE(r.total, 0) AS BIGINT) AS reservations_cents \
+               CAST({as_number} AS BIGINT) AS reservations_cents \
         FROM customers c LEFT JOIN \
-             (SELECT customer_id, SUM(amount_cents) AS total FROM reservations \
+             (SELECT customer_id, {total} AS total FROM reservations \
               WHERE {of_reservations} GROUP BY customer_id) r \
              ON r.customer_id = c.customer_id \
         WHERE {of_customers} AND (c.reserved_cents < 0 \
@@ -81,13 +95,12 @@ pub async fn mismatches(
               OR c.reserved_cents <> COALESCE(r.total, 0)) \
         ORDER BY c.customer_id LIMIT {limit}"
     );
-    CreditMismatch::find_by_statement(Statement::from_sql_and_values(backend, sql, values))
-        .all(&customers.read)
-        .await
-        .map_err(|e| customers.failed(e))
+    let statement = Statement::from_sql_and_values(backend, sql, values);
+    readable::<customer::Entity, _>(customers, statement).await
 }
 
-/// The reservations of unknown customers, or of nothing, at most `limit`.
+/// The reservations of unknown customers, or of nothing, at most `limit`. A row that cannot be read
+/// is none of them.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -95,17 +108,20 @@ pub async fn orphans(
     customers: &ServiceDatabase,
     limit: u32,
 ) -> Result<Vec<OrphanReservation>, StoreError> {
-    all(customers, ORPHANS, limit).await
+    let backend = customers.read.backend();
+    let statement = Statement::from_string(backend, format!("{ORPHANS} {limit}"));
+    readable::<reservation::Entity, _>(customers, statement).await
 }
 
-async fn all<T: FromQueryResult>(
-    database: &ServiceDatabase,
-    sql: &str,
-    limit: u32,
-) -> Result<Vec<T>, StoreError> {
-    let statement = Statement::from_string(database.read.backend(), format!("{sql} {limit}"));
-    T::find_by_statement(statement)
-        .all(&database.read)
-        .await
-        .map_err(|e| database.failed(e))
+/// Those of the rows that can be read.
+async fn readable<E: EntityTrait, R: FromQueryResult>(
+    customers: &ServiceDatabase,
+    statement: Statement,
+) -> Result<Vec<R>, StoreError> {
+    let rows = Attempt::<E, R>::find_by_statement(statement).all(&customers.read);
+    let rows = rows.await.map_err(|e| customers.failed(e))?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|attempt| attempt.row.ok())
+        .collect())
 }

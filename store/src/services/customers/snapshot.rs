@@ -1,10 +1,10 @@
 //! Rows of customers and reservations, for the auditor.
 
 use domain::OrderId;
-use sea_orm::{EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::EntityTrait;
 
 use super::tables::{customer, reservation};
-use crate::snapshot::{IdRange, Snapshot};
+use crate::snapshot::{AsRead, IdRange, Snapshot};
 use crate::{ServiceDatabase, StoreError};
 
 impl Snapshot {
@@ -25,13 +25,13 @@ impl Snapshot {
 pub async fn reservations(
     customers: &ServiceDatabase,
     range: IdRange,
-) -> Result<Vec<reservation::Model>, StoreError> {
-    let rows = reservation::Entity::find()
-        .filter(range.condition(reservation::Column::OrderId))
-        .order_by_asc(reservation::Column::OrderId)
-        .all(&customers.read)
-        .await;
-    rows.map_err(|e| customers.failed(e))
+) -> Result<Vec<AsRead<reservation::Model>>, StoreError> {
+    let snapshot = Snapshot::begin(customers).await?;
+    let key = reservation::Column::OrderId;
+    let rows = snapshot.rows_as_read::<reservation::Entity>(key, range);
+    let rows = rows.await?;
+    snapshot.end().await?;
+    Ok(rows)
 }
 
 /// The open reservation of an order.

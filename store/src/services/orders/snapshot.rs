@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::choreography_from_column;
 use super::tables::order;
 use crate::mapping::IDS_PER_QUERY;
-use crate::snapshot::sagas::SagaRow;
-use crate::snapshot::{IdRange, Snapshot};
+use crate::snapshot::{AsRead, IdRange, Snapshot};
+use crate::tables::saga;
 use crate::{ServiceDatabase, StoreError};
 
 /// The columns of an order that its sagas must agree with.
@@ -31,24 +31,25 @@ pub struct SagaOrder {
 }
 
 impl Snapshot {
-    /// The orders that sagas work on, those of them that exist.
+    /// The orders that sagas work on, those of them that exist. One that cannot be read says
+    /// nothing.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn orders_of(
         &self,
-        sagas: &[SagaRow],
-    ) -> Result<HashMap<Uuid, SagaOrder>, StoreError> {
+        sagas: &[saga::Model],
+    ) -> Result<HashMap<Uuid, Option<SagaOrder>>, StoreError> {
         let mut found = HashMap::with_capacity(sagas.len());
 
         for sagas in sagas.chunks(IDS_PER_QUERY) {
-            let rows: Vec<SagaOrder> = order::Entity::find()
-                .filter(order::Column::OrderId.is_in(sagas.iter().map(|saga| saga.entity_id)))
-                .into_partial_model()
-                .all(&self.transaction)
-                .await
-                .map_err(|e| self.failed(e))?;
-            found.extend(rows.into_iter().map(|row| (row.order_id, row)));
+            let query = order::Entity::find()
+                .filter(order::Column::OrderId.is_in(sagas.iter().map(|saga| saga.entity_id)));
+            let rows: Vec<AsRead<SagaOrder>> = self.each_partial(query).await?;
+            found.extend(rows.into_iter().filter_map(|row| match row {
+                Ok(order) => Some((order.order_id, Some(order))),
+                Err(unreadable) => Some((unreadable.id?, None)),
+            }));
         }
 
         Ok(found)
