@@ -114,7 +114,7 @@ impl<'a> Walk<'a> {
             let first_notes = first_notes.get_or_insert_with(|| notes.clone());
             if !is_whole || after == before {
                 self.end(first_notes, &notes);
-                return Ok(());
+                return self.newest(stores).await;
             }
         }
     }
@@ -229,6 +229,20 @@ impl<'a> Walk<'a> {
         };
 
         let last = self.next.saturating_sub(1);
+        // What was removed had been received, and the newest row stays.
+        let receivers = self.received.values();
+        let source = SourceStream::messages(self.shard);
+        let received = receivers.filter_map(|positions| positions.get(&source));
+        let beginning = last
+            .max(notes.published)
+            .max(received.copied().max().unwrap_or(0));
+        if notes.pruned > beginning && notes.pruned != u64::MAX {
+            self.wrong(Mismatch::new(
+                "pruned",
+                format_args!("at most {beginning}"),
+                notes.pruned,
+            ));
+        }
 
         let may_be = last.max(removed);
         if first.published > may_be {
@@ -240,6 +254,29 @@ impl<'a> Walk<'a> {
         }
 
         self.reach.last = may_be;
+    }
+
+    /// The newest row holds as many messages as it says: a wrong count of any other leaves a gap, or
+    /// overlaps.
+    async fn newest(&mut self, stores: &Stores) -> Result<(), AuditError> {
+        let snapshot = Snapshot::begin(stores.database(self.shard.service)).await?;
+        let notes = noted::of(snapshot.notes_of(self.shard).await?);
+        let newest = snapshot.newest_in_outbox(self.shard).await?;
+        snapshot.end().await?;
+
+        // What cannot be read is told of by the walk, or by the history.
+        let Some(Ok(newest)) = newest else {
+            return Ok(());
+        };
+        let is_emptied = newest.sequence <= notes.pruned;
+        if !is_emptied && newest.holds.is_some_and(|holds| holds != newest.count) {
+            self.wrong(Mismatch::new(
+                format_args!("count of row {}", newest.sequence),
+                newest.holds.unwrap_or(0),
+                newest.count,
+            ));
+        }
+        Ok(())
     }
 
     fn wrong(&mut self, mismatch: Mismatch) {

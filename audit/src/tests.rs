@@ -131,6 +131,21 @@ fn damage_to_what_waits_and_to_what_operators_have_done_is_found() {
              SELECT saga_id, 99, 'saga.retried', saga_id, entity_id, 'ada', 1, '{}' FROM sagas",
             Operators,
         ),
+        (
+            ORDERS,
+            "INSERT INTO operator_actions \
+             (action_id, shard, action, subject_id, entity_id, done_by, time, detail) \
+             SELECT saga_id, (shard + 1) % 4, 'saga.retried', saga_id, entity_id, 'ada', 1, '{}' \
+             FROM sagas",
+            Operators,
+        ),
+        (
+            ORDERS,
+            "INSERT INTO operator_actions \
+             (action_id, shard, action, subject_id, entity_id, done_by, time, detail) \
+             SELECT saga_id, shard, 'saga.foretold', saga_id, entity_id, 'ada', 1, '{}' FROM sagas",
+            Operators,
+        ),
     ] {
         let sql = sql.replace("x'01'", "randomblob(16)");
         assert_eq!(violated_by(file, &sql), vec![violated], "{sql}");
@@ -284,6 +299,16 @@ fn damaged_outboxes_and_inboxes_are_found() {
             Outbox,
         ),
         (
+            "UPDATE shards SET pruned = 1000000 WHERE shard IN (SELECT max(shard) FROM outbox)",
+            Outbox,
+        ),
+        (
+            "UPDATE outbox SET count = count + 1 WHERE (shard, sequence) IN \
+          (SELECT shard, max(sequence) FROM outbox WHERE events IS NOT NULL GROUP BY shard \
+           HAVING max(sequence) = (SELECT max(sequence) FROM outbox o WHERE o.shard = outbox.shard))",
+            Outbox,
+        ),
+        (
             "UPDATE inbox SET position = 1000000 \
              WHERE position = (SELECT max(position) FROM inbox)",
             Inbox,
@@ -341,6 +366,9 @@ fn damaged_sagas_are_found() {
         "UPDATE sagas SET entity_id = randomblob(16) WHERE kind = 'cancel-order'".to_owned(),
         "DELETE FROM sagas WHERE ended_at IS NULL".to_owned(),
         "UPDATE sagas SET state = 'STRANGE' WHERE kind = 'cancel-order'".to_owned(),
+        format!("UPDATE sagas SET commands_sent = commands_sent + 1 WHERE {of_approved}"),
+        format!("UPDATE sagas SET commands_sent = 0 WHERE {of_approved}"),
+        format!("UPDATE sagas SET attempts = attempts + 1 WHERE {of_approved}"),
         "DELETE FROM timers".to_owned(),
         "UPDATE timers SET wake_at = wake_at + 1".to_owned(),
     ] {

@@ -67,10 +67,11 @@ impl Cancel {
         let orders = Connection::open(folder.join(ORDERS)).unwrap();
         let sql = "INSERT INTO operator_actions \
                    (action_id, shard, action, subject_id, entity_id, done_by, time, detail) \
-                   VALUES (randomblob(16), 0, 'saga.abandoned', ?1, ?2, 'ada', 1, '{}')";
+                   VALUES (randomblob(16), ?3, 'saga.abandoned', ?1, ?2, 'ada', 1, '{}')";
         let row = (
             self.saga.as_bytes().as_slice(),
             self.order.as_bytes().as_slice(),
+            ShardId::of(domain::ORDERS, self.order, shop::SHARDS).number,
         );
         orders.execute(sql, row).unwrap();
     }

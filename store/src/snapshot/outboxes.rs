@@ -76,6 +76,17 @@ pub struct OutboxRow {
     pub messages: Result<Vec<Sent>, StoreError>,
 }
 
+/// The newest row of an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewestRow {
+    /// Of its first message.
+    pub sequence: u64,
+    /// How many messages it was written with, as it says.
+    pub count: u64,
+    /// How many it holds; absent when they cannot be read.
+    pub holds: Option<u64>,
+}
+
 impl Snapshot {
     /// The notes of all shards.
     ///
@@ -147,6 +158,32 @@ impl Snapshot {
         let elsewhere = column.lt(0).or(column.gte(i32::from(shards)));
         let query = outbox::Entity::find().filter(elsewhere).limit(limit);
         self.each(query).await
+    }
+
+    /// The newest row of a shard's outbox.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn newest_in_outbox(
+        &self,
+        shard: ShardId,
+    ) -> Result<Option<AsRead<NewestRow>>, StoreError> {
+        let query = outbox::Entity::find()
+            .filter(outbox::Column::Shard.eq(i32::from(shard.number)))
+            .order_by_desc(outbox::Column::Sequence)
+            .limit(1);
+        let rows: Vec<AsRead<outbox::Model>> = self.each(query).await?;
+
+        let newest = |row: outbox::Model| {
+            let messages = stored::from_row(self.service, &row).ok();
+            let holds = messages.map(|messages| u64::try_from(messages.len()).unwrap_or(u64::MAX));
+            NewestRow {
+                sequence: mapping::unsigned(row.sequence),
+                count: mapping::unsigned(i64::from(row.count)),
+                holds,
+            }
+        };
+        Ok(rows.into_iter().next().map(|row| row.map(newest)))
     }
 
     fn outbox_row(&self, row: MessagesRow) -> OutboxRow {
