@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-#[cfg(feature = "kafka")]
 use std::time::{Duration, Instant};
 
 use sagas::Service;
@@ -69,7 +68,6 @@ impl Ground {
 }
 
 /// Waits until something observable is so.
-#[cfg(feature = "kafka")]
 pub(crate) async fn eventually(patience: Duration, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
