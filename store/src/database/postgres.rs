@@ -211,7 +211,7 @@ impl PostgresAddress {
             .acquire_slow_level(LevelFilter::Off)
             .after_release(move |connection, _| {
                 let heard = heard.clone();
-                Box::pin(async move { heard.is_over(connection).await })
+                Box::pin(async move { heard.is_well(connection).await })
             })
             .connect_lazy_with(self.options(service, Use::Read));
         let readers = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);

@@ -51,12 +51,12 @@ impl Silence {
         last.is_some_and(|last| last.elapsed() < DOUBTED_FOR)
     }
 
-    /// Whether a connection that comes back to its pool is well: the pool asks it so without a limit,
-    /// and has one connection less for as long.
+    /// Whether a connection that comes back to its pool is well, if there is a doubt. The pool asks, too,
+    /// but without a limit, and has one connection less for as long.
     ///
     /// # Errors
     /// When it is to be dropped.
-    pub(crate) async fn is_over(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    pub(crate) async fn is_well(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         if self.is_recent() {
             let well = timeout(WELL_WITHIN, connection.ping()).await;
             well.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;

@@ -44,7 +44,10 @@ impl Member {
 
             let losses = self.losses();
             let Said { confirmed, refused } = self.ask(consumer, askers.keys().copied());
-            self.let_go(&refused, losses);
+            // What is confirmed does not wait until the other thread has begun what it gains.
+            if !refused.is_empty() {
+                self.let_go(&refused, losses);
+            }
             for (partition, askers) in askers {
                 // What was taken away in the meantime is not this node's either.
                 let confirmed = confirmed.contains(&partition) && self.holds(partition);
