@@ -3,15 +3,16 @@
 mod accepted;
 mod doors;
 mod kept;
+#[cfg(feature = "shop")]
+mod looking;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sagas::mistakes::{Mistake, makes};
-use sagas::{MessageId, SagaId, SagaState, ShardId};
+use sagas::{SagaId, ShardId};
 use store::cluster::{Assigned, Transport};
-use store::parking::Parked;
 use store::{Clock, Journal, Loading, ServiceDatabase, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -222,27 +223,9 @@ impl<E: Entity> Requests<E> {
         }
     }
 
-    /// A parked message of this service. One that cannot be read is not there: nobody knows what it
-    /// asks.
-    pub(crate) async fn parked(&self, id: MessageId) -> Result<Option<Parked>, CommandError> {
-        let database = &self.0.database;
-        let found = read(async {
-            match store::parking::find(database, id).await {
-                Err(StoreError::Corrupt { .. }) => Ok(None),
-                found => found,
-            }
-        });
-        found.await
-    }
-
     /// The entity of a saga of this service; `None` when there is no such saga.
     pub(crate) async fn entity_of(&self, saga: SagaId) -> Result<Option<Uuid>, CommandError> {
         read(store::sagas::entity_of(&self.0.database, saga)).await
-    }
-
-    /// The state of a saga of this service; `None` when there is no such saga.
-    pub(crate) async fn state_of(&self, saga: SagaId) -> Result<Option<SagaState>, CommandError> {
-        read(store::sagas::state_of(&self.0.database, saga)).await
     }
 
     /// How many callers of this node wait for another one.
