@@ -5,7 +5,7 @@
 //! sees to that.
 //!
 //! Nothing of a token may be lost on the way out, or its caller could read backwards. So when the
-//! entity versions of one would make it longer than [`MAX_TEXT`], [`ConsistencyToken::bounded`]
+//! entity versions of one would make it longer than [`MAX_TEXT`], [`ConsistencyToken::to_bounded_text`]
 //! replaces each by the newest committed position of its shard: that asks for more than was seen,
 //! never for less, and its size depends on the number of shards alone.
 

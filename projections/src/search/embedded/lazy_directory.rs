@@ -12,7 +12,7 @@
 //! the files they name are synced, and files that they may name are deleted only after newer lists
 //! are there. A crash takes the commits since, together with their positions.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
@@ -20,12 +20,12 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tantivy::Directory;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{
     DirectoryLock, FileHandle, Lock, META_LOCK, MmapDirectory, OwnedBytes, WatchCallback,
     WatchHandle, WritePtr,
 };
+use tantivy::{Directory, Index};
 
 mod writing;
 
@@ -211,17 +211,14 @@ impl fmt::Debug for LazyDirectory {
     }
 }
 
-/// Removes files that the list on disk does not have: nothing names them.
+/// Removes files that do not belong to the index on disk. The list of its segments says which do: that
+/// of all files is written before it, so that a crash in between leaves a newer one.
 fn remove_strays(folder: &Path, disk: &MmapDirectory) -> tantivy::Result<()> {
-    let listed: BTreeSet<PathBuf> = match disk.atomic_read(Path::new(FILES)) {
-        Ok(list) => match serde_json::from_slice(&list) {
-            Ok(listed) => listed,
-            // Opening the index shows the damage.
-            Err(_) => return Ok(()),
-        },
-        Err(OpenReadError::FileDoesNotExist(_)) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
+    // Opening the index shows damage; and where there is none yet, everything is new.
+    let metas = Index::open(disk.clone()).and_then(|index| index.load_metas());
+    let Ok(metas) = metas else { return Ok(()) };
+    let mut listed = metas.list_segment_files();
+    listed.insert(PathBuf::from(SEGMENTS));
 
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

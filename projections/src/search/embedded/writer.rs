@@ -31,10 +31,12 @@ use buffer::{Buffer, Pending};
 
 pub(super) struct EmbeddedWriter {
     index: Index,
+    /// Before the writer, which holds the lock of the index until the last of it is durable: fields
+    /// are dropped in this order.
+    keeper: Keeper,
     /// `None` after a failed commit, with which all that was applied is gone; asking for the
     /// positions begins anew.
     writer: Option<IndexWriter>,
-    keeper: Keeper,
     reader: IndexReader,
     fields: Fields,
     publish: watch::Sender<Arc<Snapshot>>,

@@ -102,6 +102,30 @@ fn a_crash_leaves_the_index_as_it_was_made_durable_last() {
 }
 
 #[test]
+fn a_crash_between_the_two_lists_leaves_the_index_as_it_was_before() {
+    let mut place = Place::new();
+    place.commit();
+    place.commit();
+    place.directory.persist().unwrap();
+    place.commit();
+    place.merge_all();
+
+    // The list of segments is written last, and is not.
+    let (list, kept) = (
+        place.folder.path().join(SEGMENTS),
+        place.folder.path().join("kept"),
+    );
+    fs::rename(&list, &kept).unwrap();
+    fs::create_dir(&list).unwrap();
+    place.directory.persist().unwrap_err();
+    fs::remove_dir(&list).unwrap();
+    fs::rename(&kept, &list).unwrap();
+
+    drop(LazyDirectory::open(place.folder.path()).unwrap());
+    assert_eq!(on_disk(place.folder.path()), (2, 2));
+}
+
+#[test]
 fn what_is_not_part_of_the_index_any_more_is_deleted_once_that_is_durable() {
     let mut place = Place::new();
     place.commit();
