@@ -27,8 +27,9 @@ fn commands() -> Vec<(Method, String)> {
     found
 }
 
-fn body_of(path: &str) -> String {
+fn body_of(method: &Method, path: &str) -> String {
     match path {
+        _ if *method == Method::DELETE => String::new(),
         "/customers" => r#"{"name":"Ada Park","creditLimit":{"amount":5}}"#.to_owned(),
         "/customers/{id}/credit-limit" => r#"{"creditLimit":{"amount":5}}"#.to_owned(),
         "/orders" => order(),
@@ -50,7 +51,7 @@ fn request(method: &Method, path: &str, query: &str) -> TestRequest {
         .method(method.clone())
         .uri(&uri)
         .insert_header(("content-type", "application/json"))
-        .set_payload(body_of(path))
+        .set_payload(body_of(method, path))
 }
 
 /// Sends each command while the node is as busy as it may be.
@@ -147,7 +148,7 @@ async fn the_scope_of_a_key_stays_what_it_was() {
     for (path, body, scope) in [
         (
             "/customers",
-            body_of("/customers"),
+            body_of(&Method::POST, "/customers"),
             "POST /customers".to_owned(),
         ),
         ("/orders", order(), "POST /orders".to_owned()),
@@ -163,7 +164,7 @@ async fn the_scope_of_a_key_stays_what_it_was() {
         ),
         (
             &format!("/customers/{ID}/credit-limit"),
-            body_of("/customers/{id}/credit-limit"),
+            body_of(&Method::POST, "/customers/{id}/credit-limit"),
             format!("POST /customers/{ID}/credit-limit"),
         ),
         (

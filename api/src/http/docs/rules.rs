@@ -156,9 +156,9 @@ fn problems(path: &str, method: &HttpMethod) -> impl Iterator<Item = &'static st
         ("400", works),
         ("403", true),
         ("404", path.contains('{')),
-        ("408", posts),
+        ("408", changes),
         ("412", shows_entities(path, method)),
-        ("413", posts),
+        ("413", changes),
         ("415", changes),
         (
             "422",
