@@ -113,11 +113,12 @@ mod tests {
         let index = Index::create_in_ram(schema.build());
         let term = |text| Term::from_field_text(key, text);
 
-        // Ten segments that nobody has merged yet, the second with a deletion of the last commit.
+        // Ten segments that nobody has merged yet, the second with a deletion of the last commit. Nothing
+        // empties one, or its merge would be given up.
         let mut writer: IndexWriter = index.writer_with_options(options()).unwrap();
         writer.set_merge_policy(Box::new(NoMergePolicy));
-        commit(&mut writer, &["large", "larger", "largest"]);
-        commit(&mut writer, &["gone", "old"]);
+        commit(&mut writer, &["a", "large", "segment", "indeed"]);
+        commit(&mut writer, &["gone", "old", "kept"]);
         for number in 0..7 {
             commit(&mut writer, &[&number.to_string()]);
         }
@@ -135,6 +136,6 @@ mod tests {
         let old = TermQuery::new(term("old"), IndexRecordOption::Basic);
         let found = searcher.search(&old, &tantivy::collector::Count).unwrap();
         assert_eq!(found, 0);
-        assert_eq!(searcher.num_docs(), 3 + 7 + 2);
+        assert_eq!(searcher.num_docs(), 4 + 1 + 7 + 2);
     }
 }
