@@ -64,22 +64,12 @@ impl Snapshot {
     /// # Errors
     /// When the database does not answer.
     pub async fn open_sagas(&self, ids: &[SagaId]) -> Result<HashMap<SagaId, bool>, StoreError> {
-        let mut found = HashMap::with_capacity(ids.len());
+        let columns = (saga::Column::SagaId, saga::Column::EndedAt);
+        let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+        let ended = self.numbers_of::<saga::Entity>(columns, &ids).await?;
 
-        for ids in ids.chunks(IDS_PER_QUERY) {
-            // Whatever it says of when it has ended: that is looked at where sagas are.
-            let rows: Vec<(Uuid, bool)> = saga::Entity::find()
-                .select_only()
-                .column(saga::Column::SagaId)
-                .column_as(saga::Column::EndedAt.is_null(), "is_open")
-                .filter(saga::Column::SagaId.is_in(ids.iter().map(|id| id.0)))
-                .into_tuple()
-                .all(&self.transaction)
-                .await
-                .map_err(|e| self.failed(e))?;
-            found.extend(rows.into_iter().map(|(id, is_open)| (SagaId(id), is_open)));
-        }
-
-        Ok(found)
+        // One that says something else than a time is told where sagas are looked at.
+        let is_open = |(id, ended_at): (Uuid, Option<i64>)| (SagaId(id), ended_at.is_none());
+        Ok(ended.into_iter().map(is_open).collect())
     }
 }
