@@ -319,13 +319,8 @@ impl Command for Discard {
         let in_query = params.text("reason", MAX_REASON_CHARS);
         params.finish()?;
         // Some clients send no body with a DELETE, and others, which send one with all that operators
-        // do, expect it to be read.
-        let in_body = commands::reason(body)?;
-        let mut errors = Errors::default();
-        if in_query.is_some() && in_body.is_some() {
-            errors.add("reason", "is in the query and in the body: give it once");
-        }
-        let reason = errors.finish(Some(in_query.or(in_body)))?;
+        // do, expect it to be read. Where both say why, the body does.
+        let reason = commands::reason(body)?.or(in_query);
         let id = MessageId(asked.id()?);
         Ok(Discard { id, reason })
     }
