@@ -182,25 +182,6 @@ pub async fn stuck<D: SagaData>(
     Ok(runs.map(|stored| stored.saga).collect())
 }
 
-/// The state of a saga, as its row has it; `None` when there is no such saga, or it is in none that
-/// this release knows.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn state_of(
-    database: &ServiceDatabase,
-    id: SagaId,
-) -> Result<Option<SagaState>, StoreError> {
-    let state: Option<String> = saga::Entity::find_by_id(id.0)
-        .select_only()
-        .column(saga::Column::State)
-        .into_tuple()
-        .one(&database.read)
-        .await
-        .map_err(|e| database.failed(e))?;
-    Ok(state.as_deref().and_then(SagaState::from_name))
-}
-
 /// The entity that a saga works on, and in whose shard it lives; `None` when there is no such saga.
 ///
 /// # Errors

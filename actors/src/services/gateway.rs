@@ -208,9 +208,7 @@ impl Gateway {
         by: Operator,
         binding: Option<RequestBinding>,
     ) -> Result<(), CommandError> {
-        if !self.is_done_before(binding).await {
-            self.check_parked(parked, &action).await?;
-        }
+        self.check_parked(parked, &action, binding).await?;
         let doors = &self.doors;
         doors.operate_parked(parked, action, by, binding).await
     }

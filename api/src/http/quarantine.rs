@@ -288,10 +288,7 @@ impl Command for Edit {
     request_body(content = Option<schema::OperatorReason>),
     responses(
         (status = 204, description = "Dropped"),
-        (
-            status = 409,
-            description = "Nobody would ask again for what it asks"
-        ),
+        (status = 409, description = "Nobody would ask again for what it asks"),
     ),
 )]
 pub async fn discard(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {

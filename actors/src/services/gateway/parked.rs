@@ -33,16 +33,18 @@ impl Gateway {
         &self,
         id: MessageId,
         action: &ParkedAction,
+        binding: Option<RequestBinding>,
     ) -> Result<(), CommandError> {
         match action {
             ParkedAction::Replay => Ok(()),
+            _ if self.is_done_before(binding).await => Ok(()),
             ParkedAction::Discard => self.check_discard(id).await,
             ParkedAction::Edit(body) => self.check_edit(id, body).await,
         }
     }
 
     /// Whether something has been done under this key, or nobody knows: the doors say so.
-    pub(super) async fn is_done_before(&self, binding: Option<RequestBinding>) -> bool {
+    async fn is_done_before(&self, binding: Option<RequestBinding>) -> bool {
         self.customers.done_before(binding).await.is_some()
             || self.orders.done_before(binding).await.is_some()
     }
