@@ -157,11 +157,17 @@ impl Journal {
     }
 
     /// Takes a shard over: raises its epoch before anything of it is read, so that units of the
-    /// epoch before can no longer commit.
+    /// epoch before can no longer commit. With `held` only if it is still at that epoch.
     ///
     /// # Errors
     /// When the database does not answer; within seconds, also when it stands still.
-    pub async fn claim(&self, shard: ShardId, owner: &str) -> Result<Claim, StoreError> {
+    /// [`StoreError::StaleEpoch`] when it is not at the epoch `held`.
+    pub async fn claim(
+        &self,
+        shard: ShardId,
+        owner: &str,
+        held: Option<u64>,
+    ) -> Result<Claim, StoreError> {
         let (answer, claimed) = oneshot::channel();
 
         self.queue.push(
@@ -169,6 +175,7 @@ impl Journal {
             Work::Claim {
                 shard,
                 owner: owner.to_owned(),
+                held,
                 answer,
             },
         );

@@ -118,7 +118,7 @@ async fn write(folder: &Path, rows: Vec<RowChange>) -> (ServiceDatabase, Fate) {
     let journal = Journal::start(&database, log, Faults::default(), 1)
         .await
         .unwrap();
-    let claim = journal.claim(SHARD, "test").await.unwrap();
+    let claim = journal.claim(SHARD, "test", None).await.unwrap();
 
     let (told, fate) = oneshot::channel();
     journal.submit(Unit {

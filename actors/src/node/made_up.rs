@@ -29,7 +29,7 @@ struct Agency {
     seats: Requests<Seats>,
     tours: Requests<Tour>,
     groups: Requests<Group>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Agency {
@@ -60,7 +60,7 @@ impl Agency {
             seats: seats.unwrap(),
             tours: tours.unwrap(),
             groups: groups.unwrap(),
-            _folder: folder,
+            folder,
         }
     }
 

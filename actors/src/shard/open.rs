@@ -97,13 +97,15 @@ impl<E: Entity> Shard<E> {
     pub(super) async fn open(&mut self) -> bool {
         let mut back_off = FIRST_BACK_OFF;
         let mut tenure = self.parts.tenure.clone();
+        let mut held = self.held();
         loop {
-            // Whatever a node was told once, it takes over only what is its own now.
-            if tenure.is_confirmed().await {
+            // Whatever a node was told once, it takes over only what is its own now: nobody else's
+            // since, or confirmed.
+            if held.is_some() || tenure.is_confirmed().await {
                 let taken = tokio::select! {
                     biased;
                     () = tenure.ends() => return false,
-                    taken = self.take_over() => taken,
+                    taken = self.take_over(held) => taken,
                 };
                 match taken {
                     Ok(()) => {
@@ -115,6 +117,8 @@ impl<E: Entity> Shard<E> {
                         self.is_over = true;
                         return false;
                     }
+                    // Another node has taken it over, or it was this one without hearing of it.
+                    Err(StoreError::StaleEpoch { .. }) if held.take().is_some() => continue,
                     Err(error) => self.cannot_open(error.chain()),
                 }
             } else {
@@ -128,6 +132,11 @@ impl<E: Entity> Shard<E> {
             }
             back_off = (back_off * 2).min(LONGEST_BACK_OFF);
         }
+    }
+
+    /// The epoch at which this node has held the shard in this tenure, if it has.
+    fn held(&self) -> Option<u64> {
+        (self.has_claimed && self.epoch > 0).then_some(self.epoch)
     }
 
     fn cannot_open(&self, cause: String) {
@@ -201,6 +210,7 @@ impl<E: Entity> Shard<E> {
         self.tell_trouble(None);
         self.keep_in_bounds();
         self.has_claimed = false;
+        self.epoch = 0;
         self.tell(false, |parts| &parts.held);
         tracing::info!(shard = %self.parts.shard, "the shard is another node's now");
     }
@@ -220,7 +230,8 @@ impl<E: Entity> Shard<E> {
         *trouble.unwrap_or_else(PoisonError::into_inner) = cause;
     }
 
-    async fn take_over(&mut self) -> Result<(), StoreError> {
+    /// Raises the epoch and reads the state; with `held` only if the shard is still at that epoch.
+    async fn take_over(&mut self, held: Option<u64>) -> Result<(), StoreError> {
         let shard = self.parts.shard;
         // Subscribed before the positions are read: what is sent from now on arrives, and what was
         // sent before is behind the heads.
@@ -232,7 +243,8 @@ impl<E: Entity> Shard<E> {
 
         self.has_claimed = true;
         self.tell(true, |parts| &parts.held);
-        let claim = self.parts.journal.claim(shard, &self.parts.node).await?;
+        let node = &self.parts.node;
+        let claim = self.parts.journal.claim(shard, node, held).await?;
         let state = shards::load(&self.parts.database, shard).await?;
         self.epoch = claim.epoch;
         if self.next_sequence == 1 || !makes(Mistake::SequenceNotReread) {

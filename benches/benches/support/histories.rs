@@ -45,7 +45,7 @@ impl Histories {
         let journal = Journal::start(&database, log, faults, 1)
             .await
             .expect("the journal can be started");
-        let claim = journal.claim(SHARD, "bench").await;
+        let claim = journal.claim(SHARD, "bench", None).await;
 
         Histories {
             claim: claim.expect("the shard can be taken over"),

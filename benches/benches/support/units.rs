@@ -73,7 +73,7 @@ impl OrdersStore {
             claims.insert(
                 shard,
                 journal
-                    .claim(shard, "bench")
+                    .claim(shard, "bench", None)
                     .await
                     .expect("the shard can be taken over"),
             );

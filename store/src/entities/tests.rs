@@ -62,7 +62,7 @@ impl Rooms {
 
     /// As an owner does at its start, and after a unit of its shard was refused.
     async fn claim(&mut self) {
-        self.epoch = self.journal.claim(SHARD, "test").await.unwrap().epoch;
+        self.epoch = self.journal.claim(SHARD, "test", None).await.unwrap().epoch;
     }
 
     async fn write(&mut self, row: RowChange) -> Fate {

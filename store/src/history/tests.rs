@@ -36,7 +36,7 @@ impl Shop {
             .unwrap();
         let log = Arc::new(EmbeddedLog::new(vec![database.clone()], 1, faults.clone()));
         let journal = Journal::start(&database, log, faults, 1).await.unwrap();
-        let claim = journal.claim(SHARD, "test").await.unwrap();
+        let claim = journal.claim(SHARD, "test", None).await.unwrap();
         Shop {
             database,
             journal,
@@ -86,7 +86,7 @@ impl Shop {
                 true
             }
             _ => {
-                self.claim = self.journal.claim(SHARD, "test").await.unwrap();
+                self.claim = self.journal.claim(SHARD, "test", None).await.unwrap();
                 false
             }
         }

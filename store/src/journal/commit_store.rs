@@ -33,18 +33,21 @@ pub trait CommitStore: Send {
     }
 
     /// Takes a shard over: raises its epoch before anything of it is read, so that a batch of an
-    /// older epoch is refused from then on, whoever writes it.
+    /// older epoch is refused from then on, whoever writes it. With `held` only if that is still the
+    /// shard's epoch: then nobody has taken it over since, and nobody is asked whose it is.
     ///
     /// A crash before: the former owner may still commit. A crash after: nobody can, until the
     /// next claim.
     ///
     /// # Errors
     /// When the store does not answer. The epoch may have been raised all the same, which costs
-    /// nothing but a number.
+    /// nothing but a number. [`StoreError::StaleEpoch`] when another epoch than `held` is there, and
+    /// nothing has changed.
     fn claim<'a>(
         &'a mut self,
         shard: ShardId,
         owner: &'a str,
+        held: Option<u64>,
         patience: &'a Patience,
     ) -> Answer<'a, Claim>;
 

@@ -83,9 +83,15 @@ impl Committer {
             .set(u32::try_from(units).map_or(f64::MAX, f64::from));
     }
 
-    pub(super) async fn claim(&mut self, shard: ShardId, owner: &str) -> Result<Claim, StoreError> {
+    pub(super) async fn claim(
+        &mut self,
+        shard: ShardId,
+        owner: &str,
+        held: Option<u64>,
+    ) -> Result<Claim, StoreError> {
         let patience = self.watch.begin("taking a shard over");
-        let claimed = answer_of(async || self.store.claim(shard, owner, &patience).await).await;
+        let claimed =
+            answer_of(async || self.store.claim(shard, owner, held, &patience).await).await;
         let claim = self.answered(claimed, |_| true).await?;
 
         self.held.insert(shard, claim.epoch);

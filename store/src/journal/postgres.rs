@@ -171,11 +171,12 @@ impl PostgresStore {
         &mut self,
         shard: ShardId,
         owner: &str,
+        held: Option<u64>,
         patience: &Patience,
     ) -> Result<Claim, StoreError> {
         let service = self.service;
         Self::repeatedly(&mut self.lanes, patience, async |lane| {
-            claim::take_over(lane, shard, owner).await
+            claim::take_over(lane, shard, owner, held).await
         })
         .await
         .map_err(|trouble| trouble.into_error(service))
@@ -297,9 +298,10 @@ impl CommitStore for PostgresStore {
         &'a mut self,
         shard: ShardId,
         owner: &'a str,
+        held: Option<u64>,
         patience: &'a Patience,
     ) -> Answer<'a, Claim> {
-        self.take_over(shard, owner, patience).boxed_local()
+        self.take_over(shard, owner, held, patience).boxed_local()
     }
 
     fn write<'a>(

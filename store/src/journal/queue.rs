@@ -23,6 +23,8 @@ pub(super) enum Work {
     Claim {
         shard: ShardId,
         owner: String,
+        /// Only if the shard is still at this epoch.
+        held: Option<u64>,
         answer: oneshot::Sender<Result<Claim, StoreError>>,
     },
     Prune {

@@ -161,10 +161,12 @@ impl SqliteStore {
         &mut self,
         shard: ShardId,
         owner: &str,
+        held: Option<u64>,
         patience: &Patience,
     ) -> Result<Claim, StoreError> {
-        let (claim, indexed) =
-            self.transaction(patience, |store| claim::take_over(store, shard, owner))?;
+        let (claim, indexed) = self.transaction(patience, |store| {
+            claim::take_over(store, shard, owner, held)
+        })?;
 
         let newest = claim.next_sequence.saturating_sub(1);
         self.tails.restore(shard, claim.epoch, indexed, newest);
@@ -234,9 +236,10 @@ impl CommitStore for SqliteStore {
         &'a mut self,
         shard: ShardId,
         owner: &'a str,
+        held: Option<u64>,
         patience: &'a Patience,
     ) -> Answer<'a, Claim> {
-        async move { self.take_over(shard, owner, patience) }.boxed_local()
+        async move { self.take_over(shard, owner, held, patience) }.boxed_local()
     }
 
     fn write<'a>(
@@ -312,7 +315,7 @@ mod tests {
         let patience = || Watch::new(BOOKINGS, String::new()).begin("a test");
 
         let shard = ShardId::new(BOOKINGS, 0);
-        let claim = store.take_over(shard, "test", &patience()).unwrap();
+        let claim = store.take_over(shard, "test", None, &patience()).unwrap();
         let note = [Published {
             shard,
             epoch: claim.epoch,

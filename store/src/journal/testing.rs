@@ -156,7 +156,7 @@ impl Store {
     }
 
     pub(crate) async fn claim(&mut self, shard: ShardId) {
-        let claim = self.journal.claim(shard, "test").await.unwrap();
+        let claim = self.journal.claim(shard, "test", None).await.unwrap();
         self.claims.insert(shard, claim);
     }
 

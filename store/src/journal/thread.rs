@@ -207,6 +207,7 @@ impl Thread {
             Work::Claim {
                 shard,
                 owner,
+                held,
                 answer,
             } => {
                 // Whoever has waited too long may have lost the shard to another node in the
@@ -214,7 +215,7 @@ impl Thread {
                 if answer.is_closed() {
                     return;
                 }
-                let claimed = self.committer.claim(shard, &owner).await;
+                let claimed = self.committer.claim(shard, &owner, held).await;
                 // The claimer may give up only now; the epoch is raised all the same.
                 let _ = answer.send(claimed);
             }

@@ -137,6 +137,16 @@ impl Relayed {
         eventually(NEEDS, || self.carried.count() >= count).await;
     }
 
+    /// Until the newest event of a shard has been carried, whatever is carried again before it: what
+    /// a relay acknowledged last, the server may not have heard.
+    async fn comes_to(&self, from: ShardId, event: (u64, u64)) {
+        let newest = || {
+            let events = self.carried.chain(from, to_events());
+            events.last().copied()
+        };
+        eventually(NEEDS, || newest() == Some(event)).await;
+    }
+
     /// Until it is noted that the relay has come so far in each shard.
     pub(super) async fn has_noted(&self, sequences: &[(u16, u64)]) {
         let wanted: BTreeMap<_, _> = sequences.iter().copied().collect();
@@ -373,9 +383,7 @@ async fn a_slot_that_is_lost_leaves_nothing_out() {
     )
     .await;
     relayed.commit(shard(1), 1, &[]).await;
-    relayed.has(4).await;
-    let events = relayed.carried.chain(shard(1), to_events());
-    assert_eq!(events.last(), Some(&(14, 13)));
+    relayed.comes_to(shard(1), (14, 13)).await;
 }
 
 #[tokio::test]
@@ -407,9 +415,7 @@ async fn two_nodes_follow_one_after_the_other_and_a_slot_of_nobody_is_given_up()
 
     drop(first);
     relayed.commit(shard(1), 1, &[]).await;
-    relayed.has(1).await;
-    let events = relayed.carried.chain(shard(1), to_events());
-    assert_eq!(events.last(), Some(&(3, 2)));
+    relayed.comes_to(shard(1), (3, 2)).await;
 
     // The nodes relay in another way now.
     relayed.end();
@@ -448,7 +454,15 @@ async fn while_another_node_waits_for_its_slot_to_be_made_nodes_poll() {
     let making = tokio::spawn(async move {
         let make = "SELECT pg_create_logical_replication_slot('counterfoil_' || oid, 'pgoutput') \
             FROM pg_database WHERE datname = current_database()";
-        sqlx::raw_sql(make).execute(&mut maker).await.map(drop)
+        loop {
+            match sqlx::raw_sql(make).execute(&mut maker).await {
+                Ok(_) => break,
+                // PostgreSQL 15 may stumble over itself when it has waited: buffer 1 is not owned by
+                // resource owner TopTransaction.
+                Err(error) if code_of(&error).as_deref() == Some("XX000") => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
     });
     wait_for_slots(&relayed, "count(*) FILTER (WHERE active)", 1).await;
     assert_eq!(slots(&relayed, FOLLOWED).await, 0);
@@ -459,8 +473,12 @@ async fn while_another_node_waits_for_its_slot_to_be_made_nodes_poll() {
     assert_eq!(slots(&relayed, FOLLOWED).await, 0, "it is being made still");
 
     end(&mut long).await;
-    making.await.unwrap().unwrap();
+    making.await.unwrap();
     wait_for_slots(&relayed, FOLLOWED, 1).await;
+}
+
+fn code_of(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error().and_then(|error| error.code())
 }
 
 async fn connect(ground: &Ground) -> PgConnection {

@@ -66,6 +66,7 @@ impl CommitStore for SimulatedStore {
         &'a mut self,
         shard: ShardId,
         owner: &'a str,
+        held: Option<u64>,
         patience: &'a Patience,
     ) -> Answer<'a, Claim> {
         async move {
@@ -75,7 +76,7 @@ impl CommitStore for SimulatedStore {
                 return Err(StoreError::Injected("a claim fails"));
             }
 
-            let claim = self.store.claim(shard, owner, patience).await?;
+            let claim = self.store.claim(shard, owner, held, patience).await?;
             self.panics(CallEnd::PanicsAfter, end);
             match end {
                 CallEnd::Unknown => Err(StoreError::Injected("a claim has no answer")),

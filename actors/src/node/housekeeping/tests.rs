@@ -90,7 +90,11 @@ impl Shop {
     }
 
     async fn claim(&mut self, shard: ShardId) {
-        let claim = self.journal(shard).claim(shard, "test").await.unwrap();
+        let claim = self
+            .journal(shard)
+            .claim(shard, "test", None)
+            .await
+            .unwrap();
         self.epochs.insert(shard, claim.epoch);
         if shard == SOURCE {
             self.next = claim.next_sequence;

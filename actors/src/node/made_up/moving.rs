@@ -4,7 +4,7 @@
 //! turn.
 
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use futures_util::future::{BoxFuture, ready};
 use store::cluster::{Membership, Participation, Transport};
@@ -15,28 +15,32 @@ use super::*;
 
 /// Gives all shards to the node, or none.
 #[derive(Debug)]
-struct Given(watch::Sender<Assigned>);
+struct Given {
+    to: watch::Sender<Assigned>,
+    /// Says of none any more that it is the node's.
+    is_silent: AtomicBool,
+}
 
 impl Given {
     fn give(&self, tenure: u64) {
         let services = [SEATS, TOURS, GROUPS];
         let all = services.map(|service| ShardId::all_of(service, SHARDS));
         let all = all.into_iter().flatten().map(|shard| (shard, tenure));
-        self.0.send_replace(Arc::new(all.collect()));
+        self.to.send_replace(Arc::new(all.collect()));
     }
 
     fn take_away(&self) {
-        self.0.send_replace(Assigned::default());
+        self.to.send_replace(Assigned::default());
     }
 }
 
 impl Membership for Given {
     fn assigned(&self) -> watch::Receiver<Assigned> {
-        self.0.subscribe()
+        self.to.subscribe()
     }
 
     fn confirm(&self, _: ShardId) -> BoxFuture<'_, bool> {
-        ready(true).boxed()
+        ready(!self.is_silent.load(Ordering::Relaxed)).boxed()
     }
 
     fn participation(&self) -> Participation {
@@ -82,11 +86,18 @@ impl Transport for ThereAndBack {
 }
 
 async fn moving_agency() -> (Agency, Arc<Given>, Arc<ThereAndBack>) {
+    moving_agency_under("").await
+}
+
+async fn moving_agency_under(faults: &str) -> (Agency, Arc<Given>, Arc<ThereAndBack>) {
     let folder = tempfile::tempdir().unwrap();
     let schemas = [SEATS, TOURS, GROUPS].map(ServiceSchema::new);
-    let faults = Faults::default();
+    let faults = Faults::new(faults.parse().unwrap());
     let opened = NodeParts::embedded_with_faults(&schemas, folder.path(), SHARDS, faults).await;
-    let given = Arc::new(Given(watch::channel(Assigned::default()).0));
+    let given = Arc::new(Given {
+        to: watch::channel(Assigned::default()).0,
+        is_silent: AtomicBool::new(false),
+    });
     given.give(1);
     let wire = Arc::new(ThereAndBack {
         given: Arc::clone(&given),
@@ -216,6 +227,50 @@ fn a_question_to_a_tenure_that_is_over_is_let_go_of() {
             found.push(agency.seats.state(id(name)).await.unwrap().is_some());
         }
         assert_eq!(found, [false, false, true, true]);
+        agency.close().await;
+    });
+}
+
+fn reloads(agency: &Agency) -> u64 {
+    let shards = agency.node.snapshot();
+    shards.iter().map(|shard| shard.reloads).sum()
+}
+
+#[test]
+fn a_shard_that_nobody_has_taken_over_since_reloads_though_nobody_confirms_it() {
+    run(async {
+        let (agency, given, _) = moving_agency_under("fail-commit=2").await;
+        given.is_silent.store(true, Ordering::Relaxed);
+        let before = reloads(&agency);
+        for name in ["one", "two", "three", "four"] {
+            let created = agency.seats.create(1, Some(key(name)), Follow::Nothing);
+            created.await.unwrap();
+        }
+        assert!(reloads(&agency) > before, "no commit has failed");
+        agency.close().await;
+    });
+}
+
+#[test]
+fn a_shard_that_another_node_has_taken_over_reloads_when_it_is_confirmed() {
+    run(async {
+        let (agency, given, _) = moving_agency().await;
+        given.is_silent.store(true, Ordering::Relaxed);
+        let file = agency.folder.path().join("seats.db");
+        let other = rusqlite::Connection::open(file).unwrap();
+        let taken = other.execute("UPDATE shards SET epoch = epoch + 1", []);
+        assert_eq!(taken.unwrap(), usize::from(SHARDS));
+
+        let created = agency.seats.create(1, Some(key("seats")), Follow::Nothing);
+        let confirmed = async {
+            let unconfirmed = |(_, trouble): &(_, String)| trouble.contains("nobody confirms");
+            while !agency.node.troubles().iter().any(unconfirmed) {
+                tokio::task::yield_now().await;
+            }
+            given.is_silent.store(false, Ordering::Relaxed);
+        };
+        let (created, ()) = tokio::join!(created, confirmed);
+        created.unwrap();
         agency.close().await;
     });
 }

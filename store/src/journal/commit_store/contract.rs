@@ -43,6 +43,8 @@ macro_rules! commit_store_contract {
 
             $crate::journal::commit_store::contract::rules! { $place; [$(#[$attribute])*];
                 ownership: each_claim_raises_the_epoch_of_its_shard_and_of_no_other,
+                ownership: a_shard_that_nobody_has_taken_over_since_is_claimed_again,
+                ownership: a_shard_that_another_owner_has_is_not_claimed_again,
                 ownership: an_owner_that_was_replaced_writes_nothing_any_more,
                 ownership: a_unit_of_an_epoch_that_nobody_has_claimed_is_refused,
                 ownership: the_next_owner_goes_on_where_the_outbox_ends,
@@ -225,8 +227,15 @@ impl Node {
 
     fn claim(&mut self, shard: ShardId) -> Claim {
         let patience = self.patience();
-        let claim = self.store.claim(shard, "test", &patience);
+        let claim = self.store.claim(shard, "test", None, &patience);
         self.runtime.block_on(claim).unwrap()
+    }
+
+    fn claim_again(&mut self, held: &Claim) -> Result<Claim, StoreError> {
+        let patience = self.patience();
+        let epoch = Some(held.epoch);
+        let claim = self.store.claim(held.shard, "test", epoch, &patience);
+        self.runtime.block_on(claim)
     }
 
     fn write(&mut self, units: &[Unit], published: &[Published]) -> Result<(), Failure> {

@@ -2,11 +2,13 @@
 
 use sagas::ShardId;
 use sea_orm::sqlx::Row;
+use sea_orm::sqlx::postgres::PgRow;
 use sea_orm::{FromQueryResult, QueryResult};
 
 use super::Trouble;
 use super::lane::{Bound, Lane, corrupt};
 use super::rows::add;
+use crate::StoreError;
 use crate::history::salvage::Stored;
 use crate::journal::commit_store::Claim;
 use crate::log::Heads;
@@ -18,6 +20,9 @@ const RAISE: &str = "INSERT INTO shards \
     (shard, epoch, owner, published, heads, pruned, indexed) VALUES ($1, 1, $2, 0, '{}', 0, 0) \
     ON CONFLICT (shard) DO UPDATE SET epoch = shards.epoch + 1, owner = excluded.owner \
     RETURNING epoch, published, heads";
+const RAISE_HELD: &str = "UPDATE shards SET epoch = epoch + 1, owner = $2 \
+    WHERE shard = $1 AND epoch = $3 RETURNING epoch, published, heads";
+const EPOCH: &str = "SELECT epoch FROM shards WHERE shard = $1";
 const LAST: &str = "SELECT sequence, count FROM outbox WHERE shard = $1 \
     ORDER BY sequence DESC LIMIT 1";
 const UNPUBLISHED: &str = "SELECT \
@@ -28,13 +33,11 @@ pub(super) async fn take_over(
     lane: &mut Lane,
     shard: ShardId,
     owner: &str,
+    held: Option<u64>,
 ) -> Result<Claim, Trouble> {
     lane.execute("BEGIN").await?;
 
-    let mut bound = of(shard)?;
-    add(&mut bound, owner.to_owned())?;
-    let raised = lane.row(RAISE, bound).await?;
-    let raised = raised.ok_or(sea_orm::sqlx::Error::RowNotFound)?;
+    let raised = raise(lane, shard, owner, held).await?;
     let epoch = unsigned(raised.try_get("epoch")?);
     let published = unsigned(raised.try_get("published")?);
     let heads: String = raised.try_get("heads")?;
@@ -87,6 +90,36 @@ pub(super) async fn take_over(
         published,
         heads,
     })
+}
+
+async fn raise(
+    lane: &mut Lane,
+    shard: ShardId,
+    owner: &str,
+    held: Option<u64>,
+) -> Result<PgRow, Trouble> {
+    let mut bound = of(shard)?;
+    add(&mut bound, owner.to_owned())?;
+    let Some(held) = held else {
+        let raised = lane.row(RAISE, bound).await?;
+        return Ok(raised.ok_or(sea_orm::sqlx::Error::RowNotFound)?);
+    };
+
+    add(&mut bound, signed(held))?;
+    if let Some(raised) = lane.row(RAISE_HELD, bound).await? {
+        return Ok(raised);
+    }
+
+    let current = match lane.row(EPOCH, of(shard)?).await? {
+        Some(row) => unsigned(row.try_get("epoch")?),
+        None => 0,
+    };
+    lane.execute("ROLLBACK").await?;
+    Err(Trouble::Store(StoreError::StaleEpoch {
+        shard,
+        held,
+        current,
+    }))
 }
 
 fn of(shard: ShardId) -> Result<Bound, Trouble> {

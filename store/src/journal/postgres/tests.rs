@@ -43,7 +43,10 @@ impl Case {
         let opened = ServiceDatabase::open_postgres(BOOKINGS_SCHEMA, &direct, SHARDS);
         let database = opened.await.unwrap();
         let mut store = PostgresStore::new(BOOKINGS, address, Faults::default());
-        let claim = store.claim(shard(1), "test", &patience()).await.unwrap();
+        let claim = store
+            .claim(shard(1), "test", None, &patience())
+            .await
+            .unwrap();
         Case {
             store,
             claim,
@@ -94,7 +97,7 @@ impl Case {
     async fn claim_again(&mut self) {
         self.claim = self
             .store
-            .claim(shard(1), "test", &patience())
+            .claim(shard(1), "test", None, &patience())
             .await
             .unwrap();
     }
@@ -313,7 +316,7 @@ async fn a_claim_waits_for_the_batch_of_the_former_owner_and_finds_what_that_has
         until_sleeping(&mut watching, &server).await;
         let mut next = PostgresStore::new(BOOKINGS, address, Faults::default());
         let patience = patience();
-        next.claim(shard(1), "next", &patience).await.unwrap()
+        next.claim(shard(1), "next", None, &patience).await.unwrap()
     };
     let epoch = case.claim.epoch;
     let (written, claim) = tokio::join!(case.insert(1), claimed);

@@ -15,6 +15,9 @@ use crate::unit::MAX_MESSAGES;
 const RAISE: &str = "INSERT INTO shards \
     (shard, epoch, owner, published, heads, pruned, indexed) VALUES (?, 1, ?, 0, '{}', 0, 0) \
     ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1, owner = excluded.owner";
+const RAISE_HELD: &str =
+    "UPDATE shards SET epoch = epoch + 1, owner = ? WHERE shard = ? AND epoch = ?";
+const EPOCH: &str = "SELECT epoch FROM shards WHERE shard = ?";
 const STATE: &str = "SELECT epoch, published, heads, indexed FROM shards WHERE shard = ?";
 // A sequence that is no number would come last.
 const LAST: &str = "SELECT sequence, count FROM outbox WHERE shard = ? \
@@ -33,11 +36,12 @@ pub(super) fn take_over(
     store: &SqliteStore,
     shard: ShardId,
     owner: &str,
+    held: Option<u64>,
 ) -> Result<(Claim, u64), StoreError> {
     let connection = &store.connection;
     let failed = |source| store.failed(source);
 
-    store.run(RAISE, params![shard.number, owner])?;
+    raise(store, shard, owner, held)?;
 
     let (epoch, published, heads, indexed): (u64, u64, String, u64) = connection
         .prepare_cached(STATE)
@@ -94,6 +98,31 @@ pub(super) fn take_over(
     };
 
     Ok((claim, indexed))
+}
+
+fn raise(
+    store: &SqliteStore,
+    shard: ShardId,
+    owner: &str,
+    held: Option<u64>,
+) -> Result<(), StoreError> {
+    let Some(held) = held else {
+        return store.run(RAISE, params![shard.number, owner]).map(drop);
+    };
+    if store.run(RAISE_HELD, params![owner, shard.number, held])? == 1 {
+        return Ok(());
+    }
+
+    let current = store
+        .connection
+        .prepare_cached(EPOCH)
+        .and_then(|mut epoch| epoch.query_row([shard.number], |row| row.get(0)).optional())
+        .map_err(|source| store.failed(source))?;
+    Err(StoreError::StaleEpoch {
+        shard,
+        held,
+        current: current.unwrap_or(0),
+    })
 }
 
 fn stored(row: &rusqlite::Row<'_>) -> Stored {

@@ -49,10 +49,11 @@ impl CommitStore for TrappedStore {
         &'a mut self,
         shard: ShardId,
         owner: &'a str,
+        held: Option<u64>,
         p: &'a Patience,
     ) -> Answer<'a, Claim> {
         assert!(!spring(&self.1.claim), "a trap");
-        self.0.claim(shard, owner, p)
+        self.0.claim(shard, owner, held, p)
     }
 
     fn write<'a>(&'a mut self, batch: &'a Batch<'a>, p: &'a Patience) -> Answer<'a, (), Failure> {
@@ -184,7 +185,7 @@ async fn a_journal_that_only_panics_ends_loudly_and_answers_everyone() {
         {
             break;
         }
-        match store.journal.claim(shard(1), "test").await {
+        match store.journal.claim(shard(1), "test", None).await {
             Ok(claim) => drop(store.claims.insert(shard(1), claim)),
             Err(error) => assert!(matches!(error, StoreError::Closed { .. }), "{error}"),
         }
@@ -197,7 +198,7 @@ async fn a_journal_that_only_panics_ends_loudly_and_answers_everyone() {
 
     let unit = store.inserting(shard(1), 100);
     assert_eq!(told(&[store.fate(unit).await]), "-");
-    assert!(store.journal.claim(shard(1), "test").await.is_err());
+    assert!(store.journal.claim(shard(1), "test", None).await.is_err());
     store.close().await;
 }
 
@@ -227,7 +228,11 @@ async fn a_claim_or_a_prune_that_panics_is_answered_and_can_be_repeated() {
     let (mut store, traps) = Store::with_traps().await;
 
     traps.claim.store(true, Ordering::SeqCst);
-    let claimed = store.journal.claim(shard(1), "test").await.unwrap_err();
+    let claimed = store
+        .journal
+        .claim(shard(1), "test", None)
+        .await
+        .unwrap_err();
     assert!(claimed.is_transient(), "{claimed}");
     store.claim(shard(1)).await;
 
@@ -299,7 +304,7 @@ async fn a_store_that_does_not_come_back_from_a_panic_stands_still_and_lets_the_
     traps.recover.store(true, Ordering::SeqCst);
     traps.claim.store(true, Ordering::SeqCst);
     let journal = store.journal.clone();
-    let claimed = tokio::spawn(async move { journal.claim(shard(1), "test").await });
+    let claimed = tokio::spawn(async move { journal.claim(shard(1), "test", None).await });
 
     let standing = store.until(Option::is_some).await.unwrap();
     assert!(standing.cause.contains("panic"), "{}", standing.cause);
@@ -332,7 +337,7 @@ async fn a_thread_that_dies_answers_everyone_too() {
     // It was committed before, or went with the thread.
     drop(fate.await);
     store.journal.failed().await;
-    let claimed = store.journal.claim(shard(1), "test").await;
+    let claimed = store.journal.claim(shard(1), "test", None).await;
     assert!(matches!(claimed, Err(StoreError::Closed { .. })));
     store.close().await;
 }

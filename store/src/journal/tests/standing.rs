@@ -71,7 +71,7 @@ async fn a_store_locked_by_another_process_is_seen_and_everyone_is_answered() {
     for number in 0..SHARDS {
         let claimed = store
             .journal
-            .claim(shard(number), "test")
+            .claim(shard(number), "test", None)
             .await
             .unwrap_err();
         assert!(claimed.is_transient(), "{claimed}");
@@ -102,7 +102,7 @@ async fn a_journal_closes_while_another_process_holds_the_lock() {
         fates.push(store.submit(unit));
     }
     let journal = store.journal.clone();
-    let claimed = tokio::spawn(async move { journal.claim(shard(1), "test").await });
+    let claimed = tokio::spawn(async move { journal.claim(shard(1), "test", None).await });
     tokio::task::yield_now().await;
 
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -176,9 +176,10 @@ impl CommitStore for Disk {
         &'a mut self,
         shard: ShardId,
         owner: &'a str,
+        held: Option<u64>,
         p: &'a Patience,
     ) -> Answer<'a, Claim> {
-        self.store().claim(shard, owner, p)
+        self.store().claim(shard, owner, held, p)
     }
 
     fn write<'a>(&'a mut self, batch: &'a Batch<'a>, p: &'a Patience) -> Answer<'a, (), Failure> {

@@ -140,7 +140,7 @@ pub(crate) async fn what_a_node_committed_and_did_not_publish_before_it_died_arr
     {
         let mut store = database.commit_store(Faults::default()).unwrap();
         let patience = testing::patience();
-        let claim = store.claim(ONE, "dies", &patience).await.unwrap();
+        let claim = store.claim(ONE, "dies", None, &patience).await.unwrap();
         let mut unit = testing::unit(ONE, claim.epoch, 1);
         unit.outgoing = Some(testing::outgoing(claim.next_sequence, 2, &[TWO, THREE]));
         let batch = Batch {

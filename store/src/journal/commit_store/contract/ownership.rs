@@ -2,7 +2,7 @@
 
 use super::{Destination, Message, Place, Published, culprit};
 use crate::StoreError;
-use crate::journal::commit_store::Failure;
+use crate::journal::commit_store::{Claim, Failure};
 use crate::journal::testing::shard;
 use crate::log::Heads;
 use crate::outbox;
@@ -17,6 +17,44 @@ pub(crate) fn each_claim_raises_the_epoch_of_its_shard_and_of_no_other(mut place
     place.restart("");
     assert_eq!(place.claim(shard(1)).epoch, 3);
     assert_eq!(place.claim(shard(2)).epoch, 2);
+}
+
+pub(crate) fn a_shard_that_nobody_has_taken_over_since_is_claimed_again(mut place: Place) {
+    let first = place.claim(shard(1));
+    let again = place.node().claim_again(&first).unwrap();
+    assert_eq!(again.epoch, first.epoch + 1);
+
+    // What was held before is over, also for whoever has held it.
+    let unit = place.node().inserting(&first, 1);
+    assert_eq!(culprit(place.write(&[unit])), 0);
+    let unit = place.node().inserting(&again, 1);
+    place.write(&[unit]).unwrap();
+}
+
+pub(crate) fn a_shard_that_another_owner_has_is_not_claimed_again(mut place: Place) {
+    let old = place.claim(shard(1));
+    let never_held = Claim {
+        shard: shard(2),
+        ..old.clone()
+    };
+    let mut other = place.another("");
+    let new = other.claim(shard(1));
+
+    for held in [&old, &never_held] {
+        let refused = place.node().claim_again(held).unwrap_err();
+        assert!(
+            matches!(refused, StoreError::StaleEpoch { .. }),
+            "{refused}"
+        );
+    }
+
+    // It goes on with whatever it still has, and so does the other.
+    let held = place.claim(shard(3));
+    let unit = place.node().inserting(&held, 2);
+    place.write(&[unit]).unwrap();
+    let unit = other.inserting(&new, 1);
+    other.write(&[unit], &[]).unwrap();
+    assert_eq!(place.claim(shard(2)).epoch, 1);
 }
 
 pub(crate) fn an_owner_that_was_replaced_writes_nothing_any_more(mut place: Place) {
