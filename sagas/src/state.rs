@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::timeline::AttemptRecord;
 use crate::{SagaId, Timestamp};
@@ -86,7 +87,10 @@ pub enum StepState {
 }
 
 /// How far one step has come, by the step's name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Every saga is stored with its records each time it changes, so they are arrays without the
+/// fields' names, as long as they need to be; an object, as it was before, is read as well.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct StepRecord {
     /// Empty in rows that release 0.1 has written: there the place says which step it is.
     #[serde(default)]
@@ -94,21 +98,59 @@ pub struct StepRecord {
     /// How far it has come.
     pub state: StepState,
     /// When the state was reached.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "micros")]
+    #[serde(default, deserialize_with = "micros")]
     pub at: Option<Timestamp>,
-    /// What the step shows to operators.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
+    /// Its newest attempts, oldest first. Rows of before have none.
+    #[serde(default)]
+    pub attempts: Vec<AttemptRecord>,
     /// Whether the saga can only go on from here: the step was its pivot, or can no longer be
     /// undone.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub is_final: bool,
+    /// What the step shows to operators.
+    #[serde(default)]
+    pub detail: Option<String>,
     /// The nested saga that the step has begun.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub nested: Option<SagaId>,
-    /// Its newest attempts, oldest first. Rows of before have none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attempts: Vec<AttemptRecord>,
+}
+
+impl Serialize for StepRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // What comes last and says nothing is left out.
+        let fields = match self {
+            StepRecord {
+                nested: Some(_), ..
+            } => 7,
+            StepRecord {
+                detail: Some(_), ..
+            } => 6,
+            StepRecord { is_final: true, .. } => 5,
+            StepRecord { attempts, .. } if !attempts.is_empty() => 4,
+            StepRecord { at: Some(_), .. } => 3,
+            _ => 2,
+        };
+
+        let mut record = serializer.serialize_seq(Some(fields))?;
+        record.serialize_element(&self.name)?;
+        record.serialize_element(&self.state)?;
+        if fields > 2 {
+            record.serialize_element(&self.at.map(Timestamp::micros))?;
+        }
+        if fields > 3 {
+            record.serialize_element(&self.attempts)?;
+        }
+        if fields > 4 {
+            record.serialize_element(&self.is_final)?;
+        }
+        if fields > 5 {
+            record.serialize_element(&self.detail)?;
+        }
+        if fields > 6 {
+            record.serialize_element(&self.nested)?;
+        }
+        record.end()
+    }
 }
 
 impl StepRecord {
@@ -129,22 +171,8 @@ impl StepRecord {
 
 /// Times inside the stored steps are plain microseconds: they are written with every saga, and read
 /// rarely.
-mod micros {
-    use super::Timestamp;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(
-        time: &Option<Timestamp>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        time.map(Timestamp::micros).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Timestamp>, D::Error> {
-        Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_micros))
-    }
+fn micros<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_micros))
 }
 
 #[cfg(test)]
@@ -182,10 +210,54 @@ mod tests {
             ..StepRecord::remaining("pay")
         };
 
-        for record in [full, StepRecord::remaining("pay")] {
-            let json = serde_json::to_string(&record).unwrap();
-            assert_eq!(serde_json::from_str::<StepRecord>(&json).unwrap(), record);
+        // Whatever comes last, what comes before it stays in its place.
+        let mut records = vec![full];
+        let forget: [fn(&mut StepRecord); 5] = [
+            |record| record.nested = None,
+            |record| record.detail = None,
+            |record| record.is_final = false,
+            |record| record.attempts.clear(),
+            |record| record.at = None,
+        ];
+        for forget in forget {
+            let mut next = records[records.len() - 1].clone();
+            forget(&mut next);
+            records.push(next);
         }
+        records.push(StepRecord::remaining("pay"));
+
+        for record in records {
+            let json = serde_json::to_string(&record).unwrap();
+            let read: StepRecord = serde_json::from_str(&json).unwrap();
+            assert_eq!(read, record, "{json}");
+        }
+    }
+
+    #[test]
+    fn steps_that_were_stored_as_objects_are_read() {
+        let json = r#"{"name":"pay","state":"RUNNING","at":7,"detail":"stop","is_final":true,
+            "nested":"00000000-0000-0000-0000-000000000001",
+            "attempts":[{"n":2,"at":3,"undo":true,"why":"TIMED_OUT",
+            "re":{"at":5,"name":"stock.done","means":"IGNORED"}},{"n":3,"at":9}]}"#;
+        let record: StepRecord = serde_json::from_str(json).unwrap();
+        let expected = StepRecord {
+            state: StepState::Running,
+            at: Some(Timestamp::from_micros(7)),
+            detail: Some("stop".to_owned()),
+            is_final: true,
+            nested: Some(SagaId(uuid::Uuid::from_u128(1))),
+            attempts: vec![
+                attempt(2, Some(AnswerMeaning::Ignored)),
+                AttemptRecord {
+                    at: 9,
+                    undo: false,
+                    cause: None,
+                    ..attempt(3, None)
+                },
+            ],
+            ..StepRecord::remaining("pay")
+        };
+        assert_eq!(record, expected);
     }
 
     /// Data of years ago must still be readable.
@@ -200,13 +272,19 @@ mod tests {
 
     /// Every saga writes it, three times.
     #[test]
-    fn an_attempt_that_went_well_is_short() {
+    fn a_step_that_went_well_is_short() {
         let done = AttemptRecord {
             undo: false,
             cause: None,
             ..attempt(1, Some(AnswerMeaning::Done))
         };
-        let json = serde_json::to_string(&done).unwrap();
-        assert_eq!(json, r#"{"n":1,"at":3,"re":{"at":5,"name":"stock.done"}}"#);
+        let record = StepRecord {
+            state: StepState::Done,
+            at: Some(Timestamp::from_micros(8)),
+            attempts: vec![done],
+            ..StepRecord::remaining("pay")
+        };
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(json, r#"["pay","DONE",8,[[1,3,[5,"stock.done"]]]]"#);
     }
 }

@@ -6,42 +6,71 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{SagaData, SagaState, Step, StepRecord, StepState, Timestamp};
 
 /// Of each step the newest attempts are kept, so many at most.
 pub const ATTEMPTS_KEPT: usize = 10;
 
-/// One command to a participant, and what it was answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One command to a participant, and what it was answered. Stored as its step is: an array, or an
+/// object of before.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct AttemptRecord {
     /// The number of the command, counted over the whole life of the saga.
     #[serde(rename = "n")]
     pub number: u32,
     /// When it was sent, in microseconds after the saga began.
     pub at: u64,
-    /// Whether it asked to undo the step.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub undo: bool,
     /// The answer, if one has come.
-    #[serde(rename = "re", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "re", default)]
     pub answer: Option<AnswerRecord>,
+    /// Whether it asked to undo the step.
+    #[serde(default)]
+    pub undo: bool,
     /// Why it was refused, or why the saga waited for it no longer.
-    #[serde(rename = "why", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "why", default)]
     pub cause: Option<Cow<'static, str>>,
 }
 
 /// The answer to one command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct AnswerRecord {
     /// When it came, in microseconds after the saga began.
     pub at: u64,
     /// Its wire name.
     pub name: Cow<'static, str>,
     /// What it meant.
-    #[serde(default, skip_serializing_if = "AnswerMeaning::is_done")]
+    #[serde(default)]
     pub means: AnswerMeaning,
+}
+
+impl Serialize for AttemptRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let AttemptRecord {
+            number,
+            at,
+            answer,
+            undo,
+            cause,
+        } = self;
+        match (answer, undo, cause) {
+            (None, false, None) => (number, at).serialize(serializer),
+            (_, false, None) => (number, at, answer).serialize(serializer),
+            (_, true, None) => (number, at, answer, undo).serialize(serializer),
+            (_, _, Some(_)) => (number, at, answer, undo, cause).serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for AnswerRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let AnswerRecord { at, name, means } = self;
+        match means {
+            AnswerMeaning::Done => (at, name).serialize(serializer),
+            _ => (at, name, means).serialize(serializer),
+        }
+    }
 }
 
 /// What an answer meant to the saga.
@@ -57,13 +86,6 @@ pub enum AnswerMeaning {
     Irreversible,
     /// Nothing: it came when another command had been sent, or means nothing here.
     Ignored,
-}
-
-impl AnswerMeaning {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-    fn is_done(&self) -> bool {
-        *self == AnswerMeaning::Done
-    }
 }
 
 /// What an attempt has come to, as shown.

@@ -7,8 +7,7 @@
 //! on it. An update that does not expect what the one before it leaves begins anew: the database
 //! compares its version too, and finds it wrong.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use sagas::mistakes::{Mistake, makes};
 use uuid::Uuid;
 
@@ -49,7 +48,7 @@ pub(super) fn plan(units: &[Unit]) -> Vec<Written> {
 
     let rows = units.iter().map(|unit| unit.rows.len()).sum();
     let mut plan = vec![Written::AsItIs; rows];
-    let mut chains: HashMap<(&'static str, Uuid), Chain> = HashMap::new();
+    let mut chains: HashMap<(&'static str, Uuid), Chain> = HashMap::default();
 
     for (index, (place, row)) in places(units).enumerate() {
         let key = (row.table.name, row.key);

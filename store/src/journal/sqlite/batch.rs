@@ -1,9 +1,9 @@
-//! Writes a batch of units, by prepared statements row by row.
+//! Writes a batch of units, by prepared statements row by row. Each statement is looked up once for
+//! the batch: to find it costs as much as to bind its values.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql, params};
+use rusqlite::{CachedStatement, Connection, Params, ToSql, params};
 use sagas::ShardId;
 use sagas::mistakes::{Mistake, makes};
 use sea_orm::Value;
@@ -39,20 +39,22 @@ pub(super) fn write(store: &SqliteStore, batch: &Batch<'_>) -> Result<(), Failur
     let units = batch.units;
     compare_epochs(store, units)?;
 
+    let mut prepared = Prepared::on(store);
     let mut plan = superseding::plan(units).into_iter();
     for (index, unit) in units.iter().enumerate() {
         for row in &unit.rows {
             let written = plan.next().unwrap_or(Written::AsItIs);
-            write_row(store, units, (index, row), written)?;
+            write_row(&mut prepared, units, (index, row), written)?;
         }
 
         if let Some(outgoing) = &unit.outgoing {
-            write_outgoing(store, unit.shard, outgoing)
+            write_outgoing(&mut prepared, unit.shard, outgoing)
                 .map_err(|error| unit_or_store(index, error))?;
         }
 
         if let Some(timer) = &unit.timer {
-            write_timer(store, unit.shard, timer).map_err(|error| unit_or_store(index, error))?;
+            write_timer(&mut prepared, unit.shard, timer)
+                .map_err(|error| unit_or_store(index, error))?;
         }
     }
 
@@ -60,7 +62,7 @@ pub(super) fn write(store: &SqliteStore, batch: &Batch<'_>) -> Result<(), Failur
         let SourceStream { source, stream } = reached;
         let (service, stream) = (source.service.name(), stream.name());
         let row = params![shard.number, service, source.number, stream, position];
-        store.run(INBOX, row)?;
+        prepared.run(INBOX, row)?;
     }
 
     for Published {
@@ -70,14 +72,53 @@ pub(super) fn write(store: &SqliteStore, batch: &Batch<'_>) -> Result<(), Failur
     } in batch.published
     {
         let row = params![heads.published(), heads.to_json(), shard.number, epoch];
-        store.run(PUBLISHED, row)?;
+        prepared.run(PUBLISHED, row)?;
     }
 
     if units.is_empty() {
-        store.run(WRITTEN, [])?;
+        prepared.run(WRITTEN, [])?;
     }
 
     Ok(())
+}
+
+/// The statements that a batch has used so far.
+struct Prepared<'s> {
+    store: &'s SqliteStore,
+    /// A dozen at most, by their texts.
+    statements: Vec<(&'static str, CachedStatement<'s>)>,
+}
+
+impl<'s> Prepared<'s> {
+    fn on(store: &'s SqliteStore) -> Self {
+        Prepared {
+            store,
+            statements: Vec::with_capacity(16),
+        }
+    }
+
+    /// The statement with this text. Texts that are the same are in one place.
+    fn statement(&mut self, sql: &'static str) -> rusqlite::Result<&mut CachedStatement<'s>> {
+        let is_it = |(known, _): &(&str, _)| std::ptr::eq(*known, sql);
+        let place = match self.statements.iter().position(is_it) {
+            Some(place) => place,
+            None => {
+                let statement = self.store.connection.prepare_cached(sql)?;
+                self.statements.push((sql, statement));
+                self.statements.len() - 1
+            }
+        };
+        let (_, statement) = self
+            .statements
+            .get_mut(place)
+            .ok_or(rusqlite::Error::InvalidQuery)?;
+        Ok(statement)
+    }
+
+    fn run(&mut self, sql: &'static str, row: impl Params) -> Result<usize, StoreError> {
+        let done = self.statement(sql).and_then(|found| found.execute(row));
+        done.map_err(|e| self.store.failed(e))
+    }
 }
 
 /// Nobody else may own the shards: the transaction holds SQLite's write lock, so what is read here
@@ -104,7 +145,7 @@ fn compare_epochs(store: &SqliteStore, units: &[Unit]) -> Result<(), Failure> {
 fn epochs(connection: &Connection) -> rusqlite::Result<HashMap<u16, u64>> {
     let mut statement = connection.prepare_cached(EPOCHS)?;
     let mut rows = statement.query([])?;
-    let mut epochs = HashMap::new();
+    let mut epochs = HashMap::default();
 
     while let Some(row) = rows.next()? {
         if let (Ok(shard), Ok(epoch)) = (row.get(0), row.get(1)) {
@@ -119,7 +160,7 @@ fn epochs(connection: &Connection) -> rusqlite::Result<HashMap<u16, u64>> {
 /// expects, it is that unit's fault; when the values cannot be written, it is the fault of the unit
 /// they come from.
 fn write_row(
-    store: &SqliteStore,
+    prepared: &mut Prepared<'_>,
     units: &[Unit],
     (index, row): (usize, &RowChange),
     written: Written,
@@ -133,15 +174,19 @@ fn write_row(
         }
     };
 
-    change(store, row, state).map_err(|error| match error {
+    change(prepared, row, state).map_err(|error| match error {
         StoreError::VersionConflict { .. } => Failure::Unit { index, error },
         error => unit_or_store(from, error),
     })
 }
 
 /// Carries out the operation of `row`, with the values of `state`.
-fn change(store: &SqliteStore, row: &RowChange, state: &RowChange) -> Result<(), StoreError> {
-    let changed = bind_and_run(&store.connection, row, state).map_err(|e| store.failed(e))?;
+fn change(
+    prepared: &mut Prepared<'_>,
+    row: &RowChange,
+    state: &RowChange,
+) -> Result<(), StoreError> {
+    let changed = bind_and_run(prepared, row, state).map_err(|e| prepared.store.failed(e))?;
 
     if changed == 1 {
         return Ok(());
@@ -158,18 +203,18 @@ fn change(store: &SqliteStore, row: &RowChange, state: &RowChange) -> Result<(),
 }
 
 fn bind_and_run(
-    connection: &Connection,
+    prepared: &mut Prepared<'_>,
     row: &RowChange,
     state: &RowChange,
 ) -> rusqlite::Result<usize> {
-    let sql = match row.operation {
+    let sql: &'static str = match row.operation {
         Operation::Insert => &row.table.insert,
         Operation::Replace => &row.table.replace,
         Operation::Update { .. } => &row.table.update,
         Operation::Delete => &row.table.delete,
     };
 
-    let mut statement = connection.prepare_cached(sql)?;
+    let statement = prepared.statement(sql)?;
     for (value, place) in state.values.iter().zip(1..) {
         statement.raw_bind_parameter(place, Bound(value))?;
     }
@@ -189,7 +234,7 @@ fn bind_and_run(
 }
 
 fn write_outgoing(
-    store: &SqliteStore,
+    prepared: &mut Prepared<'_>,
     shard: ShardId,
     outgoing: &Outgoing,
 ) -> Result<(), StoreError> {
@@ -211,13 +256,17 @@ fn write_outgoing(
         messages,
     ];
 
-    store.run(OUTBOX, row).map(drop)
+    prepared.run(OUTBOX, row).map(drop)
 }
 
-fn write_timer(store: &SqliteStore, shard: ShardId, timer: &TimerChange) -> Result<(), StoreError> {
+fn write_timer(
+    prepared: &mut Prepared<'_>,
+    shard: ShardId,
+    timer: &TimerChange,
+) -> Result<(), StoreError> {
     let id = timer.id.as_bytes().as_slice();
     let Some(set) = &timer.set else {
-        return store.run(NO_TIMER, params![id]).map(drop);
+        return prepared.run(NO_TIMER, params![id]).map(drop);
     };
 
     let row = params![
@@ -227,7 +276,7 @@ fn write_timer(store: &SqliteStore, shard: ShardId, timer: &TimerChange) -> Resu
         i64::try_from(set.patience.as_micros()).unwrap_or(i64::MAX),
         set.waits_for.as_bytes().as_slice(),
     ];
-    store.run(TIMER, row).map(drop)
+    prepared.run(TIMER, row).map(drop)
 }
 
 fn unit_or_store(index: usize, error: StoreError) -> Failure {
