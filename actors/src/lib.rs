@@ -44,7 +44,7 @@ pub use node::{
 pub use noting::{Note, NotedOutcome, Noting};
 pub use operator::{Operator, ParkedAction, SagaAction};
 pub use request::{RequestBinding, SagaAnswer};
-pub use requests::{Accepted, Doors, Follow, NotTakenIn, Requests};
+pub use requests::{Accepted, Doors, Follow, NotTakenIn, Requests, Work};
 #[cfg(feature = "shop")]
 pub use services::gateway::{
     self, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAccepted, OrderAnswer,

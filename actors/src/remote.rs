@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::entity::{Answered, Entity};
 use crate::request::{Answer, Heard, Moved, Question, Reply};
+use crate::requests::Work;
 
 /// A question on its way to another node.
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,9 +87,18 @@ pub(crate) struct Awaited<E: Entity>(Arc<Mutex<HashMap<Uuid, Waiting<E>>>>);
 
 #[derive(Debug)]
 struct Waiting<E: Entity> {
-    /// The question and whom to answer, as long as there is no answer.
-    answer: Option<(Question<E>, oneshot::Sender<Heard<E>>)>,
+    /// As long as there is no answer.
+    unanswered: Option<Unanswered<E>>,
     ended: Option<oneshot::Sender<Answered<E>>>,
+}
+
+/// The question and whom to answer.
+#[derive(Debug)]
+struct Unanswered<E: Entity> {
+    question: Question<E>,
+    answer: oneshot::Sender<Heard<E>>,
+    /// What the caller holds until then.
+    work: Work,
 }
 
 /// A place among the callers that wait. Dropping it gives the place back.
@@ -102,13 +112,18 @@ impl<E: Entity> Awaited<E> {
     /// Takes a caller in.
     pub(crate) fn wait(
         &self,
-        question: Question<E>,
+        Moved { question, work }: Moved<E>,
         answer: oneshot::Sender<Heard<E>>,
         ended: Option<oneshot::Sender<Answered<E>>>,
     ) -> Place<E> {
         let id = question.id;
+        let unanswered = Unanswered {
+            question,
+            answer,
+            work,
+        };
         let waiting = Waiting {
-            answer: Some((question, answer)),
+            unanswered: Some(unanswered),
             ended,
         };
         self.lock().insert(id, waiting);
@@ -132,12 +147,13 @@ impl<E: Entity> Awaited<E> {
 
         match told {
             Told::Answer(reply) => {
-                // Nobody will tell of an end: whoever waits for it is let go.
-                if !goes_on(&reply) {
-                    caller.ended = None;
-                }
-                if let Some((_, answer)) = caller.answer.take() {
+                let goes_on = goes_on(&reply);
+                if let Some(Unanswered { answer, .. }) = caller.unanswered.take() {
                     let _ = answer.send(Heard::Reply(reply));
+                }
+                // Nobody will tell of an end: whoever waits for it finds the answer.
+                if !goes_on {
+                    caller.ended = None;
                 }
             }
             Told::Ended(end) => {
@@ -146,12 +162,17 @@ impl<E: Entity> Awaited<E> {
                 }
             }
             Told::Moved => {
-                // The owner of before tells of no end: whoever waits for it asks again as well.
-                let ended = caller.ended.take();
-                if let Some((question, answer)) = caller.answer.take() {
-                    let moved = Moved { question, ended };
-                    let _ = answer.send(Heard::Moved(Box::new(moved)));
+                if let Some(unanswered) = caller.unanswered.take() {
+                    let Unanswered {
+                        mut question,
+                        answer,
+                        work,
+                    } = unanswered;
+                    question.follows = caller.ended.is_some();
+                    let _ = answer.send(Heard::Moved(Box::new(Moved { question, work })));
                 }
+                // The owner of before tells of no end: whoever waits for it asks again as well.
+                caller.ended = None;
             }
         }
         Ok(())

@@ -17,7 +17,7 @@ use crate::error::CommandError;
 use crate::noting::{NotedOutcome, Noting};
 use crate::operator::{Operator, ParkedAction, SagaAction};
 use crate::remote::RemoteCaller;
-use crate::requests::{ANSWERS_WITHIN, ASKS_AGAIN_AFTER};
+use crate::requests::{ANSWERS_WITHIN, ASKS_AGAIN_AFTER, Work};
 
 /// An `Idempotency-Key` within its method and path, and the value of the request it came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,12 +156,11 @@ pub(crate) enum Heard<E: Entity> {
     Moved(Box<Moved<E>>),
 }
 
-/// A request that nothing has come of here.
+/// A request that nothing has come of here. Whoever follows asks for the end anew.
 #[derive(Debug)]
 pub(crate) struct Moved<E: Entity> {
     pub question: Question<E>,
-    /// Wants to hear of the end of the saga.
-    pub ended: Option<oneshot::Sender<Answered<E>>>,
+    pub work: Work,
 }
 
 /// A question and whom to answer.
@@ -185,6 +184,8 @@ pub(crate) enum Caller<E: Entity> {
         /// Hears when the saga has ended. The shard takes it out when it puts the caller on the
         /// waiting list.
         ended: Option<Follower<E>>,
+        /// What the caller holds until it has an answer.
+        work: Work,
     },
     /// Somebody on another node.
     Remote {
@@ -216,10 +217,16 @@ impl<E: Entity> Request<E> {
         question: Question<E>,
         answer: oneshot::Sender<Heard<E>>,
         ended: Option<Follower<E>>,
+        work: Work,
     ) -> Self {
+        let caller = Caller::Local {
+            answer,
+            ended,
+            work,
+        };
         Request {
             question,
-            caller: Caller::Local { answer, ended },
+            caller,
             ticket: 0,
             may_be_done: false,
         }
@@ -274,10 +281,14 @@ impl<E: Entity> Request<E> {
         }
     }
 
-    /// Answers. The caller may have gone; the effect stands all the same.
+    /// Answers. The caller may have gone; the effect stands all the same. One that waits for an end
+    /// nobody tells any more is woken by that, so it finds the answer.
     pub(crate) fn answer(self, reply: Reply<E>) {
         match self.caller {
-            Caller::Local { answer, .. } => drop(answer.send(Heard::Reply(reply))),
+            Caller::Local { answer, ended, .. } => {
+                let _ = answer.send(Heard::Reply(reply));
+                drop(ended);
+            }
             Caller::Remote { caller, .. } => caller.answer(self.question.id, reply),
         }
     }
@@ -286,18 +297,18 @@ impl<E: Entity> Request<E> {
     /// Somebody on this node asks that one. Whoever asked from afar hears of it from the next owner,
     /// which reads the questions of the last seconds itself.
     pub(crate) fn pass_on(self) {
-        let Caller::Local { answer, ended } = self.caller else {
+        let Caller::Local {
+            answer,
+            ended,
+            work,
+        } = self.caller
+        else {
             return;
         };
-        let ended = ended.and_then(|follower| match follower {
-            Follower::Local(ended) => Some(ended),
-            Follower::Remote { .. } => None,
-        });
-        let moved = Moved {
-            question: self.question,
-            ended,
-        };
-        drop(answer.send(Heard::Moved(Box::new(moved))));
+        let mut question = self.question;
+        question.follows = ended.is_some();
+        let _ = answer.send(Heard::Moved(Box::new(Moved { question, work })));
+        drop(ended);
     }
 
     /// The tenure that it has come to, if it is one from another node.

@@ -15,6 +15,7 @@ use sagas::{SagaId, ShardId};
 use store::cluster::{Assigned, Transport};
 use store::{Clock, Journal, Loading, ServiceDatabase, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -24,12 +25,12 @@ use crate::loading::Source;
 use crate::operator::{Operator, SagaAction};
 use crate::remote::{Awaited, Place, QuestionFromAfar};
 use crate::request::{
-    Answer, Command, Follower, Heard, Moved, Question, Request, RequestBinding, SagaAnswer,
+    Answer, Command, Follower, Heard, Moved, Question, Reply, Request, RequestBinding, SagaAnswer,
 };
 
 pub(crate) use accepted::ASKS_AGAIN_AFTER;
-use accepted::SagaEnd;
-pub use accepted::{Accepted, Follow};
+use accepted::UnderWay;
+pub use accepted::{Accepted, Follow, Work};
 pub(crate) use doors::Door;
 pub use doors::{Doors, NotTakenIn};
 
@@ -68,16 +69,15 @@ pub(crate) struct Inner<E: Entity> {
 }
 
 /// A request under way, and the receivers of what comes of it.
+#[derive(Debug)]
 struct Sent<E: Entity> {
     shard: ShardId,
     answer: oneshot::Receiver<Heard<E>>,
-    place: Option<Place<E>>,
-}
-
-/// A caller has found the way to whoever tells of the end of its saga.
-struct Followed<E: Entity> {
-    answer: Answered<E>,
-    ended: oneshot::Receiver<Answered<E>>,
+    /// Tells of the end of the saga, as long as somebody is to. It closes when there is no end to
+    /// tell of, or something else has come of the request: then the answer says what.
+    ended: Option<oneshot::Receiver<Answered<E>>>,
+    /// Where another node tells of it. Given back when this is dropped.
+    #[expect(dead_code, reason = "it is held, and nothing else")]
     place: Option<Place<E>>,
 }
 
@@ -124,45 +124,27 @@ impl<E: Entity> Requests<E> {
         binding: Option<RequestBinding>,
         follow: Follow,
     ) -> Result<Accepted<E>, CommandError> {
-        let (tell, ended) = match follow {
-            Follow::Saga => {
-                let (tell, ended) = oneshot::channel();
-                (Some(tell), Some(ended))
-            }
-            Follow::Nothing => (None, None),
-        };
-
-        let mut sent = self.send(self.shard_of(id), command, binding, tell)?;
-        let Answer::Entity(answer) = self.answered(&mut sent).await? else {
-            return Err(CommandError::Failed);
-        };
-
-        // An end that has come already is told by nobody.
-        let moves = self.0.transport.is_some() && answer.awaited().is_some();
-        let end = ended.map(|ended| SagaEnd {
-            ended: Some(ended),
-            release: self.0.release.clone(),
-            place: sent.place,
-            elsewhere: moves.then(|| self.clone()),
-        });
-        Ok(Accepted { answer, end })
+        let sent = self.send(self.shard_of(id), command, binding, follow)?;
+        let under_way = UnderWay::new(self.clone(), sent);
+        match under_way.follows() {
+            true => Ok(Accepted::from(under_way)),
+            false => Ok(Accepted::from(under_way.answered().await?)),
+        }
     }
 
     /// Asks for the end of a saga of this entity, or of what the entity waits for by itself:
     /// whoever was to tell of it may not own its shard any more.
-    async fn follow_on(&self, id: Uuid, saga: Option<SagaId>) -> Result<Followed<E>, CommandError> {
-        let (tell, ended) = oneshot::channel();
+    async fn follow_on(
+        &self,
+        id: Uuid,
+        saga: Option<SagaId>,
+    ) -> Result<(Answered<E>, Sent<E>), CommandError> {
         let command = saga.map_or(Command::FollowEntity(id), Command::FollowSaga);
-        let mut sent = self.send(self.shard_of(id), command, None, Some(tell))?;
-        let Answer::Entity(answer) = self.answered(&mut sent).await? else {
-            return Err(CommandError::Failed);
-        };
-
-        Ok(Followed {
-            answer,
-            ended,
-            place: sent.place,
-        })
+        let mut sent = self.send(self.shard_of(id), command, None, Follow::saga())?;
+        match self.answered(&mut sent).await? {
+            Answer::Entity(answer) => Ok((answer, sent)),
+            _ => Err(CommandError::Failed),
+        }
     }
 
     /// The id of a new entity, in a shard that this node owns if it owns any: then no other node
@@ -216,7 +198,8 @@ impl<E: Entity> Requests<E> {
 
         let id = saga;
         let command = Command::Saga { id, action, by };
-        let mut sent = self.send(self.shard_of(entity), command, binding, None)?;
+        let shard = self.shard_of(entity);
+        let mut sent = self.send(shard, command, binding, Follow::Nothing)?;
         match self.answered(&mut sent).await? {
             Answer::Saga(answer) => Ok(answer),
             _ => Err(CommandError::Failed),
@@ -254,54 +237,47 @@ impl<E: Entity> Requests<E> {
         shard: ShardId,
         command: Command<E>,
         binding: Option<RequestBinding>,
-        ended: Option<oneshot::Sender<Answered<E>>>,
+        follow: Follow,
     ) -> Result<Sent<E>, CommandError> {
+        let (follows, work) = match follow {
+            Follow::Nothing => (false, Work::default()),
+            Follow::Saga(work) => (true, work),
+        };
         let question = Question {
             id: Uuid::nil(),
             command,
             binding,
-            follows: ended.is_some(),
+            follows,
         };
 
         if !self.owns(shard) {
-            return self.send_far(shard, Moved { question, ended });
+            return self.send_far(shard, Moved { question, work });
         }
 
         let (answer, received) = oneshot::channel();
-        let request = Request::new(question, answer, ended.map(Follower::Local));
+        let (tell, ended) = follows.then(oneshot::channel).unzip();
+        let request = Request::new(question, answer, tell.map(Follower::Local), work);
         self.hand_over(shard, request)?;
         Ok(Sent {
             shard,
             answer: received,
+            ended,
             place: None,
         })
     }
 
     /// Waits for the answer, but not for ever: whatever a store does, the caller hears within
-    /// seconds that the outcome is unknown. When the shard moves meanwhile, its next owner is asked.
+    /// seconds that the outcome is unknown.
     async fn answered(&self, sent: &mut Sent<E>) -> Result<Answer<E>, CommandError> {
-        let comes = async {
-            loop {
-                match (&mut sent.answer).await {
-                    Ok(Heard::Reply(reply)) => return reply,
-                    Ok(Heard::Moved(moved)) => *sent = self.send_far(sent.shard, *moved)?,
-                    // The sender is dropped when its shard ends with the node, or has panicked.
-                    Err(_) => return Err(CommandError::Unavailable),
-                }
-            }
-        };
-        let answer = tokio::time::timeout(ANSWERS_WITHIN, comes).await;
-        answer.unwrap_or(Err(CommandError::Unavailable))
+        let by = Instant::now() + ANSWERS_WITHIN;
+        sent.heard(Some(self), by).await
     }
 
     /// Asks whichever node owns the shard.
     fn send_far(&self, shard: ShardId, moved: Moved<E>) -> Result<Sent<E>, CommandError> {
-        let Moved {
-            mut question,
-            ended,
-        } = moved;
+        let Moved { mut question, work } = moved;
         let (answer, received) = oneshot::channel();
-        question.follows = ended.is_some();
+        let (tell, ended) = question.follows.then(oneshot::channel).unzip();
 
         if !makes(Mistake::QuestionsAlike) {
             question.id = self.0.clock.new_id();
@@ -315,7 +291,9 @@ impl<E: Entity> Requests<E> {
         };
         let bytes = serde_json::to_vec(&question).map_err(|_| CommandError::Failed)?;
 
-        let place = self.0.awaited.wait(question.question, answer, ended);
+        let question = question.question;
+        let moved = Moved { question, work };
+        let place = self.0.awaited.wait(moved, answer, tell);
         let transport = self.0.transport.as_ref();
         if !transport.is_some_and(|transport| transport.ask(shard, bytes)) {
             return Err(CommandError::Unavailable);
@@ -323,6 +301,7 @@ impl<E: Entity> Requests<E> {
         Ok(Sent {
             shard,
             answer: received,
+            ended,
             place: Some(place),
         })
     }
@@ -339,6 +318,27 @@ impl<E: Entity> Requests<E> {
             mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CommandError::Unavailable,
         })
+    }
+}
+
+impl<E: Entity> Sent<E> {
+    /// Waits for the answer until this time. When the shard moves meanwhile, its next owner is
+    /// asked.
+    async fn heard(&mut self, requests: Option<&Requests<E>>, by: Instant) -> Reply<E> {
+        let comes = async {
+            loop {
+                let moved = match (&mut self.answer).await {
+                    Ok(Heard::Reply(reply)) => return reply,
+                    Ok(Heard::Moved(moved)) => *moved,
+                    // The sender is dropped when its shard ends with the node, or has panicked.
+                    Err(_) => return Err(CommandError::Unavailable),
+                };
+                let requests = requests.ok_or(CommandError::Unavailable)?;
+                *self = requests.send_far(self.shard, moved)?;
+            }
+        };
+        let reply = timeout_at(by, comes).await;
+        reply.unwrap_or(Err(CommandError::Unavailable))
     }
 }
 

@@ -101,7 +101,7 @@ pub(crate) struct Status {
 /// What a shard hears of its units once the journal has decided their fate.
 pub(super) enum Returned<E: Entity> {
     /// A request to do again.
-    Again(Request<E>),
+    Again(Box<Request<E>>),
     /// This message's unit was refused because of its own data.
     Culprit(MessageId, String),
     /// The same of the unit that woke this saga.
@@ -208,7 +208,7 @@ impl<E: Entity> Shard<E> {
                 },
                 Some(returned) = self.returned.recv() => {
                     if let Returned::Again(request) = returned {
-                        self.turn_away(request);
+                        self.turn_away(*request);
                     }
                 }
             }
@@ -291,7 +291,7 @@ impl<E: Entity> Shard<E> {
 
     fn take(&mut self, returned: Returned<E>) {
         match returned {
-            Returned::Again(request) => self.again.push_back(request),
+            Returned::Again(request) => self.again.push_back(*request),
             Returned::Culprit(message, cause) => self.refuse(message, cause),
             Returned::CulpritTimer(saga, cause) => self.put_off(saga, &cause),
             Returned::Woken(saga) => self.timers.woken(saga),

@@ -182,9 +182,9 @@ impl Fixture {
         };
         let accepted = self
             .gateway
-            .create_order(request, binding, Follow::Saga)
+            .create_order(request, binding, Follow::saga())
             .await?;
-        Ok(accepted.ended_within(PATIENCE).await)
+        accepted.ended_within(PATIENCE).await
     }
 
     async fn reserved(&self, customer: domain::CustomerId) -> i64 {
@@ -252,11 +252,12 @@ fn a_cancelled_order_gives_its_credit_back_and_a_shipped_one_cannot_be_cancelled
 
         let gateway = &shop.gateway;
         let cancelled = gateway
-            .cancel_order(order, None, Follow::Saga)
+            .cancel_order(order, None, Follow::saga())
             .await
             .unwrap()
             .ended_within(PATIENCE)
-            .await;
+            .await
+            .unwrap();
 
         assert_eq!(
             (cancelled.entity.state, cancelled.entity.version),
@@ -408,7 +409,9 @@ fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
             .create_order(new(poisoned), None, Follow::Nothing)
             .await
             .unwrap()
-            .answer;
+            .answered()
+            .await
+            .unwrap();
 
         assert_eq!(
             shop.order(healthy, 100).await.entity.state,

@@ -1,54 +1,92 @@
 //! What the sender of a command holds while its saga goes on.
+//!
+//! Nothing wakes a sender that follows a saga but the saga's end: it need not hear that the command
+//! is durable, so the shard keeps that answer ready for whoever looks. What the sender holds while it
+//! works goes with the request, and is let go of with that answer.
 
+use std::any::Any;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::Requests;
+use super::{ANSWERS_WITHIN, Requests, Sent};
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
-use crate::remote::Place;
+use crate::request::{Answer, Heard};
 
 /// A caller that has heard nothing for so long asks again.
 pub(crate) const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// A wait without end ends after this long.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// When nobody owns the shard it asks again after this time.
 const ASKS_AGAIN_SOON: Duration = Duration::from_millis(200);
 
 /// Whether the sender of a command also wants to hear of the end of its saga.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Follow {
     /// It does not.
     Nothing,
-    /// It does.
-    Saga,
+    /// It does, and holds this as long as the command is work.
+    Saga(Work),
 }
 
-/// A command that was carried out, durably, and the end of its saga for whoever follows it. Waiting
-/// for that end costs no work: it only holds a place on a waiting list.
-#[derive(Debug)]
-pub struct Accepted<E: Entity> {
-    /// What the command came to.
-    pub answer: Answered<E>,
-    /// Absent when the sender does not follow.
-    pub(super) end: Option<SagaEnd<E>>,
+impl Follow {
+    /// It does, and holds nothing.
+    #[must_use]
+    pub fn saga() -> Self {
+        Follow::Saga(Work::default())
+    }
 }
 
-/// The end of a saga, to wait for. Dropping it gives back the place on the waiting list.
+/// What somebody holds while a command is work: dropped when it is carried out, or refused.
+#[derive(Debug, Default)]
+pub struct Work(
+    #[expect(dead_code, reason = "it is held, and nothing else")]
+    Option<Box<dyn Any + Send + Sync>>,
+);
+
+impl Work {
+    /// Holds this.
+    #[must_use]
+    pub fn new(held: impl Any + Send + Sync) -> Self {
+        Work(Some(Box::new(held)))
+    }
+}
+
+/// A command that was sent, and for whoever does not follow its saga carried out, durably. Waiting
+/// for the end costs no work: it only holds a place on a waiting list.
 #[derive(Debug)]
-pub(super) struct SagaEnd<E: Entity> {
-    /// Tells of it, as long as somebody is to.
-    pub ended: Option<oneshot::Receiver<Answered<E>>>,
-    pub release: CancellationToken,
-    /// Where another node tells of it.
-    pub place: Option<Place<E>>,
-    /// Where to ask again, when the shard may move to another node.
-    pub elsewhere: Option<Requests<E>>,
+pub struct Accepted<E: Entity>(State<E>);
+
+#[derive(Debug)]
+enum State<E: Entity> {
+    Answered(Box<Answered<E>>),
+    UnderWay(Box<UnderWay<E>>),
+}
+
+/// A command whose sender has no answer yet. Dropping it gives back the place on the waiting list.
+#[derive(Debug)]
+pub(super) struct UnderWay<E: Entity> {
+    sent: Sent<E>,
+    since: Instant,
+    /// The answer to the command, as soon as somebody has looked for it.
+    known: Option<Answered<E>>,
+    /// Lets go of whoever waits for the end.
+    release: CancellationToken,
+    requests: Option<Requests<E>>,
 }
 
 impl<E: Entity> From<Answered<E>> for Accepted<E> {
     fn from(answer: Answered<E>) -> Self {
-        Accepted { answer, end: None }
+        Accepted(State::Answered(Box::new(answer)))
+    }
+}
+
+impl<E: Entity> From<UnderWay<E>> for Accepted<E> {
+    fn from(under_way: UnderWay<E>) -> Self {
+        Accepted(State::UnderWay(Box::new(under_way)))
     }
 }
 
@@ -61,73 +99,162 @@ impl<E: Entity> Accepted<E> {
         ended: oneshot::Receiver<Answered<E>>,
         release: CancellationToken,
     ) -> Self {
-        let end = SagaEnd {
-            ended: Some(ended),
+        let (tell, told) = oneshot::channel();
+        let shard = sagas::ShardId::new(E::SERVICE, 0);
+        let _ = tell.send(Heard::Reply(Ok(Answer::Entity(answer))));
+        Accepted::from(UnderWay {
+            sent: Sent {
+                shard,
+                answer: told,
+                ended: Some(ended),
+                place: None,
+            },
+            since: Instant::now(),
+            known: None,
             release,
-            place: None,
-            elsewhere: None,
-        };
-        Accepted {
-            answer,
-            end: Some(end),
+            requests: None,
+        })
+    }
+
+    /// The entity as the command has left it, as soon as that is durable. Whoever asks is woken for
+    /// it.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn begun(&mut self) -> Result<&Answered<E>, CommandError> {
+        match &mut self.0 {
+            State::Answered(answer) => Ok(answer),
+            State::UnderWay(under_way) => under_way.answer().await,
+        }
+    }
+
+    /// The same of who waits for nothing else.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn answered(self) -> Result<Answered<E>, CommandError> {
+        match self.0 {
+            State::Answered(answer) => Ok(*answer),
+            State::UnderWay(under_way) => under_way.answered().await,
         }
     }
 
     /// The entity after its saga; or with the state so far, when there is nothing to wait for, the
     /// wait is over, or the node shuts down.
-    pub async fn ended_within(self, wait: Duration) -> Answered<E> {
-        let Accepted { answer, end } = self;
-        let Some(end) = end else {
-            return answer;
-        };
-
-        let release = end.release.clone();
-        let comes = end.comes(&answer);
-        let ended = tokio::select! {
-            biased;
-            ended = comes => ended,
-            () = tokio::time::sleep(wait) => None,
-            () = release.cancelled() => None,
-        };
-        ended.unwrap_or(answer)
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn ended_within(self, wait: Duration) -> Result<Answered<E>, CommandError> {
+        match self.0 {
+            State::Answered(answer) => Ok(*answer),
+            State::UnderWay(under_way) => under_way.ended_within(wait).await,
+        }
     }
 }
 
-impl<E: Entity> SagaEnd<E> {
+impl<E: Entity> UnderWay<E> {
+    pub(super) fn new(requests: Requests<E>, sent: Sent<E>) -> Self {
+        UnderWay {
+            sent,
+            since: Instant::now(),
+            known: None,
+            release: requests.0.release.clone(),
+            requests: Some(requests),
+        }
+    }
+
+    pub(super) fn follows(&self) -> bool {
+        self.sent.ended.is_some()
+    }
+
+    pub(super) async fn answered(mut self) -> Result<Answered<E>, CommandError> {
+        self.answer().await?;
+        self.known.ok_or(CommandError::Failed)
+    }
+
+    async fn ended_within(mut self, wait: Duration) -> Result<Answered<E>, CommandError> {
+        let now = Instant::now();
+        let over = now.checked_add(wait).unwrap_or(now + LONGEST_WAIT);
+        let looks = self.since
+            + self
+                .elsewhere()
+                .map_or(ANSWERS_WITHIN, |_| ASKS_AGAIN_AFTER);
+        if let Some(ended) = &mut self.sent.ended {
+            tokio::select! {
+                biased;
+                end = ended => match end {
+                    Ok(end) => return Ok(end),
+                    Err(_) => self.sent.ended = None,
+                },
+                () = sleep_until(over.min(looks)) => {}
+                () = self.release.cancelled() => {}
+            }
+        }
+
+        // Something else has come of it, or it is time to look how far it has come.
+        let answer = self.answer().await?.clone();
+        let release = self.release.clone();
+        let ended = tokio::select! {
+            biased;
+            ended = self.comes(&answer) => ended,
+            () = sleep_until(over) => None,
+            () = release.cancelled() => None,
+        };
+        Ok(ended.unwrap_or(answer))
+    }
+
+    /// The answer to the command, which may have come already.
+    async fn answer(&mut self) -> Result<&Answered<E>, CommandError> {
+        let known = match self.known.take() {
+            Some(known) => known,
+            None => {
+                let by = self.since + ANSWERS_WITHIN;
+                match self.sent.heard(self.requests.as_ref(), by).await? {
+                    Answer::Entity(answer) => answer,
+                    _ => return Err(CommandError::Failed),
+                }
+            }
+        };
+        Ok(self.known.insert(known))
+    }
+
+    /// Where to ask again, when the shard may move to another node. Where none moves, nobody else
+    /// would know.
+    fn elsewhere(&self) -> Option<&Requests<E>> {
+        let requests = self.requests.as_ref();
+        requests.filter(|requests| requests.0.transport.is_some())
+    }
+
     /// Waits for the end; `None` when no saga is left to wait for. Whoever was to tell of it may be
     /// gone, or may not own the shard any more, so it asks again now and then.
-    async fn comes(mut self, answer: &Answered<E>) -> Option<Answered<E>> {
+    async fn comes(&mut self, answer: &Answered<E>) -> Option<Answered<E>> {
         let (entity, saga) = (answer.entity.head().id, answer.saga_id);
         answer.awaited()?;
 
+        let elsewhere = self.elsewhere().cloned();
+        let mut asks_again = self.since + ASKS_AGAIN_AFTER;
         loop {
-            if let Some(ended) = &mut self.ended {
-                // Where no shard moves, nobody else would know.
-                if self.elsewhere.is_none() {
+            if let Some(ended) = &mut self.sent.ended {
+                if elsewhere.is_none() {
                     return ended.await.ok();
                 }
-                match tokio::time::timeout(ASKS_AGAIN_AFTER, ended).await {
+                match timeout_at(asks_again, ended).await {
                     Ok(Ok(end)) => return Some(end),
-                    Ok(Err(_)) => self.ended = None,
+                    Ok(Err(_)) => self.sent.ended = None,
                     Err(_) => {}
                 }
             }
 
-            let requests = self.elsewhere.as_ref()?;
-            match requests.follow_on(entity, saga).await {
-                Ok(followed) if followed.answer.awaited().is_none() => {
-                    return Some(followed.answer);
-                }
-                Ok(followed) => {
-                    self.ended = Some(followed.ended);
-                    self.place = followed.place;
-                }
+            match elsewhere.as_ref()?.follow_on(entity, saga).await {
+                Ok((answer, _)) if answer.awaited().is_none() => return Some(answer),
+                Ok((_, sent)) => self.sent = sent,
                 // The shard is on its way to another node.
                 Err(CommandError::Unavailable | CommandError::Overloaded) => {
                     tokio::time::sleep(ASKS_AGAIN_SOON).await;
                 }
                 Err(_) => return None,
             }
+            asks_again = Instant::now() + ASKS_AGAIN_AFTER;
         }
     }
 }

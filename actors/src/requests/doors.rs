@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use sagas::{MessageId, Service, ShardId};
 use store::cluster::Transport;
 
-use super::{Requests, read};
+use super::{Follow, Requests, read};
 use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::operator::{Operator, ParkedAction};
@@ -180,7 +180,7 @@ impl<E: Entity> Door for Requests<E> {
             };
 
             let command = Command::Parked { id, action, by };
-            let answer = match self.send(shard, command, binding, None) {
+            let answer = match self.send(shard, command, binding, Follow::Nothing) {
                 Ok(mut sent) => self.answered(&mut sent).await,
                 Err(error) => Err(error),
             };

@@ -4,7 +4,7 @@
 use sagas::RequestKey;
 use store::bulk::BulkRequest;
 
-use super::{Requests, read};
+use super::{Follow, Requests, read};
 use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::noting::{NotedOutcome, Noting};
@@ -24,7 +24,7 @@ impl<E: Entity> Requests<E> {
     ) -> Result<(), CommandError> {
         let shard = self.shard_of(binding.key.as_uuid());
         let command = Command::Bulk { found, outcome };
-        let mut sent = self.send(shard, command, Some(binding), None)?;
+        let mut sent = self.send(shard, command, Some(binding), Follow::Nothing)?;
         self.answered(&mut sent).await.map(drop)
     }
 
@@ -39,7 +39,12 @@ impl<E: Entity> Requests<E> {
         noting: Noting,
     ) -> Result<Option<NotedOutcome>, CommandError> {
         let shard = self.shard_of(binding.key.as_uuid());
-        let mut sent = self.send(shard, Command::Note(Box::new(noting)), Some(binding), None)?;
+        let mut sent = self.send(
+            shard,
+            Command::Note(Box::new(noting)),
+            Some(binding),
+            Follow::Nothing,
+        )?;
         match self.answered(&mut sent).await? {
             Answer::Noted(outcome) => Ok(outcome),
             _ => Err(CommandError::Failed),

@@ -80,7 +80,7 @@ impl Gateway {
         let customers = &self.customers;
         let command = CustomerRequest::Create(request);
         let accepted = customers.create(command, binding, Follow::Nothing).await?;
-        Ok(accepted.answer)
+        accepted.answered().await
     }
 
     /// An operator puts a customer's credit limit right.
@@ -100,11 +100,11 @@ impl Gateway {
             by,
         });
         let accepted = customers.ask(customer.0, command, binding, Follow::Nothing);
-        accepted.await.map(|accepted| accepted.answer)
+        accepted.await?.answered().await
     }
 
-    /// Creates an order. Answers as soon as that is durable; wait for the end of its saga with
-    /// [`Accepted::ended_within`].
+    /// Creates an order. Answers as soon as that is durable; whoever follows its saga gets to wait
+    /// for that, or for the end, at once: [`Accepted::answered`], [`Accepted::ended_within`].
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -144,7 +144,7 @@ impl Gateway {
         let orders = &self.orders;
         let command = OrderCommand::Ship;
         let accepted = orders.ask(order.0, command, binding, Follow::Nothing);
-        accepted.await.map(|accepted| accepted.answer)
+        accepted.await?.answered().await
     }
 
     /// An operator does something about a saga.

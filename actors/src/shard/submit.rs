@@ -266,7 +266,7 @@ fn completion<E: Entity>(
                 request.answer(Err(CommandError::Unavailable));
                 None
             }
-            Cause::Request(request) => Some(Returned::Again(request)),
+            Cause::Request(request) => Some(Returned::Again(Box::new(request))),
             Cause::Message { id, .. } | Cause::Retry(id) if culprit => {
                 Some(Returned::Culprit(id, error.chain()))
             }

@@ -31,7 +31,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub const fn new(within: Duration) -> Self {
+    pub fn new(within: Duration) -> Self {
         Limits {
             within,
             large: InFlight::new(LARGE_AT_A_TIME),
@@ -41,12 +41,12 @@ impl Limits {
 
 /// A body, and the right to hold it where it is a large one.
 #[derive(Debug)]
-pub struct Body<'a> {
+pub struct Body {
     bytes: Bytes,
-    large: Option<Permit<'a>>,
+    large: Option<Permit>,
 }
 
-impl Body<'_> {
+impl Body {
     /// The fields of the JSON object that the body is. One that may be left out says the same when
     /// it is `{}` or `null`.
     ///
@@ -77,13 +77,13 @@ impl Body<'_> {
 /// # Errors
 /// A body that is not said to be JSON though it must be, is coded in an unknown way, is too large
 /// or takes too long, or a connection that breaks. That the node ends.
-pub async fn take<'a>(
+pub async fn take(
     takes: Takes,
     request: &HttpRequest,
     payload: Payload,
-    limits: &'a Limits,
+    limits: &Limits,
     shutdown: &Shutdown,
-) -> Result<Body<'a>, Problem> {
+) -> Result<Body, Problem> {
     // What a form of a web page sends is refused whatever is in it, even nothing.
     if request.headers().contains_key(header::CONTENT_TYPE) || matches!(takes, Takes::Object(_)) {
         expect_json(request)?;
@@ -124,7 +124,7 @@ async fn collect_within(
     payload: Payload,
     most: usize,
     large: &InFlight,
-) -> Result<Body<'_>, Problem> {
+) -> Result<Body, Problem> {
     match tokio::time::timeout(limit, collect(payload, most, large)).await {
         Ok(body) => body,
         Err(_) => Err(Problem::too_slow(limit)),
@@ -132,7 +132,7 @@ async fn collect_within(
 }
 
 /// Most bodies come in one piece, which needs no copy; it allocates nothing beyond what has come.
-async fn collect(mut payload: Payload, most: usize, large: &InFlight) -> Result<Body<'_>, Problem> {
+async fn collect(mut payload: Payload, most: usize, large: &InFlight) -> Result<Body, Problem> {
     let mut body = Body::empty();
     let mut gathered = BytesMut::new();
 
@@ -161,13 +161,13 @@ async fn collect(mut payload: Payload, most: usize, large: &InFlight) -> Result<
     Ok(body)
 }
 
-impl<'a> Body<'a> {
+impl Body {
     /// The body as its sender meant it, which may be a large one now.
     fn decoded(
         mut self,
         encoding: Encoding,
         most: usize,
-        large: &'a InFlight,
+        large: &InFlight,
     ) -> Result<Self, Problem> {
         self.bytes = encoding.decode(self.bytes, most)?;
         if self.bytes.len() > MAX_BODY_BYTES && self.large.is_none() {

@@ -158,11 +158,14 @@ impl<K: Kind> Command for OnAll<K> {
     }
 
     /// The cursor of what comes next is bound to the filter.
-    async fn answer((outcome, given): Self::Effect, _: &Asked<'_>) -> HttpResponse {
-        HttpResponse::Ok().json(BulkOutcome {
+    async fn answer(
+        (outcome, given): Self::Effect,
+        _: &Asked<'_>,
+    ) -> Result<HttpResponse, Problem> {
+        Ok(HttpResponse::Ok().json(BulkOutcome {
             next: given.seal(K::PATH).put_on(outcome.next),
             ..outcome
-        })
+        }))
     }
 }
 

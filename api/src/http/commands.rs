@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use actors::{Follow, Operator, OrderAccepted, OrderAnswer, RequestBinding};
+use actors::{Follow, Operator, OrderAccepted, OrderAnswer, RequestBinding, Work};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -142,12 +142,18 @@ pub trait Command: Sized + 'static {
         by: Caller,
     ) -> impl Future<Output = Result<Self::Effect, Problem>>;
 
-    /// Answers; a caller that follows a saga waits here, when the work is done.
-    fn answer(effect: Self::Effect, asked: &Asked<'_>) -> impl Future<Output = HttpResponse>;
+    /// Answers; a caller that follows a saga waits here.
+    ///
+    /// # Errors
+    /// When the command of such a caller is refused, or its outcome is unknown.
+    fn answer(
+        effect: Self::Effect,
+        asked: &Asked<'_>,
+    ) -> impl Future<Output = Result<HttpResponse, Problem>>;
 }
 
 /// What a command needs besides its request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Caller {
     pub binding: Option<RequestBinding>,
     pub follow: Follow,
@@ -155,7 +161,7 @@ pub struct Caller {
 
 impl Caller {
     /// Who acts as an operator, and why. A node asks nobody who they are.
-    pub fn as_operator(self, reason: Option<String>) -> Operator {
+    pub fn as_operator(&self, reason: Option<String>) -> Operator {
         Operator {
             reason,
             ..Operator::anonymous()
@@ -212,11 +218,13 @@ impl Asked<'_> {
     }
 
     /// The order at the end of its saga, or when the caller's wait is over.
-    pub async fn end_of(&self, accepted: OrderAccepted) -> OrderAnswer {
+    ///
+    /// # Errors
+    /// When the command is refused, or its outcome is unknown.
+    pub async fn end_of(&self, accepted: OrderAccepted) -> Result<OrderAnswer, Problem> {
         let left = self.wait().unwrap_or_default();
-        accepted
-            .ended_within(left.saturating_sub(self.since.elapsed()))
-            .await
+        let left = left.saturating_sub(self.since.elapsed());
+        Ok(accepted.ended_within(left).await?)
     }
 
     /// The scope of a key: the method and the path, with ids as the service writes them.
@@ -266,13 +274,15 @@ async fn carried_out<C: Command>(
     let place = followed
         .map(|entity| gate.waiting.enter(entity))
         .transpose()?;
-    let follow = match place {
-        Some(_) => Follow::Saga,
-        None => Follow::Nothing,
-    };
-
     let wait = asked.wait().filter(|_| place.is_some());
     let binding = binding.map(|binding| binding.waiting(wait.unwrap_or_default()));
+
+    // A caller who waits for a saga does no work, and keeps nobody from working: the permit goes with
+    // the command, and is given back when that is carried out.
+    let (follow, permit) = match place {
+        Some(_) => (Follow::Saga(Work::new(permit)), None),
+        None => (Follow::Nothing, Some(permit)),
+    };
 
     // From here on nothing holds the bytes of the request.
     drop(body);
@@ -281,9 +291,8 @@ async fn carried_out<C: Command>(
         .await
         .unwrap_or_else(|_| Err(Problem::not_in_time()))?;
 
-    // A caller who waits for a saga does no work, and keeps nobody from working.
     drop(permit);
-    Ok(C::answer(effect, &asked).await)
+    C::answer(effect, &asked).await
 }
 
 /// Reads what comes before the body: parameters, path and preferences. Conditions are refused.

@@ -177,6 +177,6 @@ mod tests {
                 assert_eq!(refused.fields(), [name]);
             }
         }
-        assert!(node.double.follow.lock().unwrap().is_none());
+        assert!(node.double.follows.lock().unwrap().is_none());
     }
 }

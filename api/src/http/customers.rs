@@ -123,7 +123,7 @@ impl Command for CreateCustomer {
             .await?)
     }
 
-    async fn answer(effect: CustomerAnswer, asked: &Asked<'_>) -> HttpResponse {
+    async fn answer(effect: CustomerAnswer, asked: &Asked<'_>) -> Result<HttpResponse, Problem> {
         let (customer_id, version) = (effect.entity.id, effect.entity.version);
 
         let headers = CommandHeaders {
@@ -135,13 +135,13 @@ impl Command for CreateCustomer {
             entity: customer_id.0,
         };
 
-        headers.answer(
+        Ok(headers.answer(
             StatusCode::CREATED,
             &CustomerOutcome {
                 customer_id,
                 version,
             },
-        )
+        ))
     }
 }
 

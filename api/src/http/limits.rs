@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Problem;
 
@@ -18,27 +18,28 @@ const SHARES: usize = 4;
 /// Counts work under way, such as requests.
 #[derive(Debug)]
 pub struct InFlight {
-    count: AtomicUsize,
+    count: Arc<AtomicUsize>,
     limit: usize,
 }
 
-/// The right to work on one request; gives it back when dropped.
+/// The right to work on one request; gives it back when dropped. It goes where the work does.
 #[derive(Debug)]
-pub struct Permit<'a>(&'a InFlight);
+pub struct Permit(Arc<AtomicUsize>);
 
 impl InFlight {
-    pub const fn new(limit: usize) -> Self {
+    pub fn new(limit: usize) -> Self {
         InFlight {
-            count: AtomicUsize::new(0),
+            count: Arc::default(),
             limit,
         }
     }
 
     /// # Errors
     /// The problem to answer when as many as allowed are in flight.
-    pub fn enter(&self) -> Result<Permit<'_>, Problem> {
-        let permit = Permit(self);
-        if self.count.fetch_add(1, Ordering::Relaxed) < self.limit {
+    pub fn enter(&self) -> Result<Permit, Problem> {
+        let before = self.count.fetch_add(1, Ordering::Relaxed);
+        let permit = Permit(Arc::clone(&self.count));
+        if before < self.limit {
             Ok(permit)
         } else {
             Err(Problem::overloaded())
@@ -51,9 +52,9 @@ impl InFlight {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

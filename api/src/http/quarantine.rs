@@ -206,8 +206,8 @@ impl Command for Replay {
         Ok(id)
     }
 
-    async fn answer(id: MessageId, _: &Asked<'_>) -> HttpResponse {
-        HttpResponse::Accepted().json(Replayed { id })
+    async fn answer(id: MessageId, _: &Asked<'_>) -> Result<HttpResponse, Problem> {
+        Ok(HttpResponse::Accepted().json(Replayed { id }))
     }
 }
 
@@ -272,8 +272,8 @@ impl Command for Edit {
         Ok(id)
     }
 
-    async fn answer(id: MessageId, _: &Asked<'_>) -> HttpResponse {
-        HttpResponse::Ok().json(Replayed { id })
+    async fn answer(id: MessageId, _: &Asked<'_>) -> Result<HttpResponse, Problem> {
+        Ok(HttpResponse::Ok().json(Replayed { id }))
     }
 }
 
@@ -333,7 +333,7 @@ impl Command for Discard {
         Ok(done.await?)
     }
 
-    async fn answer((): (), _: &Asked<'_>) -> HttpResponse {
-        HttpResponse::NoContent().finish()
+    async fn answer((): (), _: &Asked<'_>) -> Result<HttpResponse, Problem> {
+        Ok(HttpResponse::NoContent().finish())
     }
 }

@@ -248,8 +248,8 @@ impl<A: Act> Command for Operate<A> {
         Ok(done.await?)
     }
 
-    async fn answer(effect: SagaAnswer, asked: &Asked<'_>) -> HttpResponse {
-        accepted(asked.api, &effect)
+    async fn answer(effect: SagaAnswer, asked: &Asked<'_>) -> Result<HttpResponse, Problem> {
+        Ok(accepted(asked.api, &effect))
     }
 }
 

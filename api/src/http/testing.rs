@@ -44,7 +44,7 @@ pub struct Double {
     pub binding: Mutex<Option<RequestBinding>>,
     /// How often something was to be changed.
     asked: AtomicUsize,
-    pub follow: Mutex<Option<Follow>>,
+    pub follows: Mutex<Option<bool>>,
     pub parked_query: Mutex<Option<ParkedQuery>>,
     pub bulk: Mutex<Option<SagaBulk>>,
     pub parked_bulk: Mutex<Option<ParkedBulk>>,
@@ -125,7 +125,8 @@ impl Double {
         binding: Option<RequestBinding>,
         follow: Follow,
     ) -> CommandFuture<'_, OrderAccepted> {
-        put(&self.follow, follow);
+        let follows = matches!(follow, Follow::Saga(_));
+        put(&self.follows, follows);
         let (state, saga_ended) = self
             .outcome
             .lock()
@@ -156,7 +157,7 @@ impl Double {
             ],
         };
 
-        let goes_on = *self.goes_on.lock().unwrap() && follow == Follow::Saga;
+        let goes_on = *self.goes_on.lock().unwrap() && follows;
         let accepted = if goes_on {
             let (end, ended) = oneshot::channel();
             self.followed.lock().unwrap().push(end);

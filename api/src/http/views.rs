@@ -127,8 +127,8 @@ impl Command for Rebuild {
         Ok(views.rebuild(&view, from, by, caller.binding).await?)
     }
 
-    async fn answer(begun: RebuildBegun, _: &Asked<'_>) -> HttpResponse {
-        HttpResponse::Accepted().json(begun)
+    async fn answer(begun: RebuildBegun, _: &Asked<'_>) -> Result<HttpResponse, Problem> {
+        Ok(HttpResponse::Accepted().json(begun))
     }
 }
 
@@ -180,13 +180,13 @@ impl Command for Revert {
         Ok(views.revert(&self.view, by, caller.binding).await?)
     }
 
-    async fn answer(reverted: ViewReverted, _: &Asked<'_>) -> HttpResponse {
+    async fn answer(reverted: ViewReverted, _: &Asked<'_>) -> Result<HttpResponse, Problem> {
         let mut answer = if reverted.done {
             HttpResponse::Ok()
         } else {
             HttpResponse::Accepted()
         };
-        answer.json(reverted)
+        Ok(answer.json(reverted))
     }
 }
 
@@ -251,7 +251,7 @@ impl Command for Heal {
         Ok(views.heal(&view, entity, by, caller.binding).await?)
     }
 
-    async fn answer(healed: ViewHealed, _: &Asked<'_>) -> HttpResponse {
-        HttpResponse::Ok().json(healed)
+    async fn answer(healed: ViewHealed, _: &Asked<'_>) -> Result<HttpResponse, Problem> {
+        Ok(HttpResponse::Ok().json(healed))
     }
 }

@@ -142,7 +142,8 @@ impl Shop {
 
     /// An order whose saga has ended.
     pub async fn order(&self, customer_id: CustomerId, cents: i64) -> OrderId {
-        self.order_following(customer_id, cents, Follow::Saga).await
+        self.order_following(customer_id, cents, Follow::saga())
+            .await
     }
 
     pub async fn order_following(
@@ -173,6 +174,7 @@ impl Shop {
             .unwrap()
             .ended_within(PATIENCE)
             .await
+            .unwrap()
             .entity
             .id
     }
@@ -189,11 +191,12 @@ impl Shop {
         let cancelled = self.order(bob, 700).await;
 
         self.gateway
-            .cancel_order(cancelled, None, Follow::Saga)
+            .cancel_order(cancelled, None, Follow::saga())
             .await
             .unwrap()
             .ended_within(PATIENCE)
-            .await;
+            .await
+            .unwrap();
 
         let shipped = self.order(bob, 800).await;
         self.gateway.ship_order(shipped, None).await.unwrap();

@@ -115,10 +115,11 @@ impl Shop {
 
         let accepted = self
             .gateway
-            .create_order(request, None, Follow::Saga)
+            .create_order(request, None, Follow::saga())
             .await
             .expect("the order is taken");
-        let answer = accepted.ended_within(Duration::from_secs(30)).await;
+        let ended = accepted.ended_within(Duration::from_secs(30)).await;
+        let answer = ended.expect("the saga ends");
         assert_eq!(answer.entity.state, OrderState::Approved);
     }
 

@@ -104,9 +104,10 @@ async fn book<J: Journey>(to: &Requests<J>, name: &str, of: [&str; 4]) -> anyhow
     };
 
     let accepted = to
-        .create(booking, Some(key(J::SERVICE, name)), Follow::Saga)
+        .create(booking, Some(key(J::SERVICE, name)), Follow::saga())
         .await?;
-    let journey = accepted.ended_within(Duration::from_secs(60)).await.entity;
+    let ended = accepted.ended_within(Duration::from_secs(60)).await?;
+    let journey = ended.entity;
     println!("{name}: {}", journey.state());
     Ok(())
 }

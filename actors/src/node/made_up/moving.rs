@@ -134,8 +134,15 @@ fn whoever_asks_a_shard_that_moves_is_answered_by_its_next_owner() {
             seats: key("seats").key.as_uuid(),
             tour: None,
         };
-        let accepted = agency.tours.create(needs, Some(key("tour")), Follow::Saga);
-        let ended = accepted.await.unwrap().ended_within(PATIENCE).await;
+        let accepted = agency
+            .tours
+            .create(needs, Some(key("tour")), Follow::saga());
+        let ended = accepted
+            .await
+            .unwrap()
+            .ended_within(PATIENCE)
+            .await
+            .unwrap();
         assert_eq!(ended.entity.state, "GOES");
         assert!(!ended.repeated, "{ended:?}");
         assert_eq!(wire.questions.lock().unwrap().len(), 1);
@@ -149,7 +156,7 @@ fn a_question_that_the_owner_before_has_answered_has_no_second_effect() {
         let (agency, given, wire) = moving_agency().await;
         given.take_away();
         let created = agency.seats.create(1, None, Follow::Nothing).await.unwrap();
-        assert!(!created.answer.repeated);
+        assert!(!created.answered().await.unwrap().repeated);
 
         // The next owner reads it, too, and has nothing in memory.
         given.take_away();
@@ -176,7 +183,7 @@ fn a_question_that_came_to_the_owner_before_is_asked_again() {
         wire.too_late.store(2, Ordering::Relaxed);
         given.take_away();
         let created = agency.seats.create(1, Some(key("seats")), Follow::Nothing);
-        assert!(!created.await.unwrap().answer.repeated);
+        assert!(!created.await.unwrap().answered().await.unwrap().repeated);
 
         // Each time it is another question: a late answer of the owner before is nobody's.
         let questions = wire.questions.lock().unwrap().clone();

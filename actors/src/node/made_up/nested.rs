@@ -31,8 +31,8 @@ async fn travel(weather: &str, seats_of_tours: u32, seats_of_groups: u32) -> Out
             tour: None,
         })),
     };
-    let accepted = agency.groups.create(needs, None, Follow::Saga).await;
-    let ended = accepted.unwrap().ended_within(PATIENCE).await;
+    let accepted = agency.groups.create(needs, None, Follow::saga()).await;
+    let ended = accepted.unwrap().ended_within(PATIENCE).await.unwrap();
     assert!(ended.saga_ended, "{weather}: {ended:?}");
 
     let mut left = Vec::new();
@@ -103,7 +103,7 @@ fn an_answer_shows_what_the_saga_has_done_in_the_same_unit() {
         };
 
         let accepted = agency.tours.create(needs, None, Follow::Nothing).await;
-        let answer = accepted.unwrap().answer;
+        let answer = accepted.unwrap().answered().await.unwrap();
         assert_eq!(
             (answer.seen[0].version, answer.entity.state.as_str()),
             (2, "GOES")

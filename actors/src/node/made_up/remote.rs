@@ -88,8 +88,13 @@ fn a_command_of_another_node_is_carried_out_and_answered_there() {
         let (tours, wire) = far_away(&agency);
         let needs = needs(key("seats").key.as_uuid());
 
-        let accepted = tours.create(needs.clone(), Some(key("tour")), Follow::Saga);
-        let ended = accepted.await.unwrap().ended_within(PATIENCE).await;
+        let accepted = tours.create(needs.clone(), Some(key("tour")), Follow::saga());
+        let ended = accepted
+            .await
+            .unwrap()
+            .ended_within(PATIENCE)
+            .await
+            .unwrap();
         assert!(ended.saga_ended && !ended.repeated, "{ended:?}");
         assert_eq!(ended.entity.state, "GOES");
         assert_eq!(
@@ -101,14 +106,17 @@ fn a_command_of_another_node_is_carried_out_and_answered_there() {
         // The same key from the node that owns the shard: it had its effect.
         let again = agency
             .tours
-            .create(needs.clone(), Some(key("tour")), Follow::Saga);
-        let again = again.await.unwrap().ended_within(PATIENCE).await;
+            .create(needs.clone(), Some(key("tour")), Follow::saga());
+        let again = again.await.unwrap().ended_within(PATIENCE).await.unwrap();
         assert!(again.repeated && again.saga_ended, "{again:?}");
 
         // And from the one that does not: the saga has ended, so there is no end to be told of.
-        let again = tours.create(needs.clone(), Some(key("tour")), Follow::Saga);
+        let again = tours.create(needs.clone(), Some(key("tour")), Follow::saga());
         let again = again.await.unwrap().ended_within(10 * PATIENCE);
-        let again = tokio::time::timeout(PATIENCE, again).await.unwrap();
+        let again = tokio::time::timeout(PATIENCE, again)
+            .await
+            .unwrap()
+            .unwrap();
         assert!(again.repeated && again.saga_ended, "{again:?}");
 
         // A refusal crosses nodes as well.
@@ -144,7 +152,7 @@ fn whoever_stops_waiting_for_another_node_holds_no_place() {
         let (tours, _wire) = far_away(&agency);
         let needs = needs(Uuid::from_u128(1));
 
-        let accepted = tours.create(needs, None, Follow::Saga).await.unwrap();
+        let accepted = tours.create(needs, None, Follow::saga()).await.unwrap();
         assert_eq!(tours.awaited(), 1);
         drop(accepted);
         assert_eq!(tours.awaited(), 0);

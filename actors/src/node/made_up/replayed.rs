@@ -11,7 +11,15 @@ fn an_entity_kept_as_json_is_the_same_by_its_row_and_by_its_events() {
     run(async {
         let agency = Agency::open("").await;
         let hall = agency.seats.create(5, Some(key("hall")), Follow::Nothing);
-        let id = hall.await.unwrap().answer.entity.head().id;
+        let id = hall
+            .await
+            .unwrap()
+            .answered()
+            .await
+            .unwrap()
+            .entity
+            .head()
+            .id;
         let larger = agency
             .seats
             .ask(id, 7, Some(key("larger")), Follow::Nothing);

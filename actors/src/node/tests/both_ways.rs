@@ -73,10 +73,7 @@ fn binding(what: &str, caller: usize, step: usize) -> RequestBinding {
 }
 
 /// Repeats a command with its key until it has an answer. A refusal is one, too.
-async fn insistently<T, F>(command: impl Fn() -> F) -> Option<T>
-where
-    F: Future<Output = Result<T, CommandError>>,
-{
+async fn insistently<T>(command: impl AsyncFn() -> Result<T, CommandError>) -> Option<T> {
     loop {
         match command().await {
             Ok(answer) => return Some(answer),
@@ -88,10 +85,12 @@ where
     }
 }
 
-async fn ended(accepted: Option<Accepted<Order>>) -> Option<OrderAnswer> {
-    let answer = accepted?.ended_within(PATIENCE).await;
+async fn ended(
+    accepted: Result<Accepted<Order>, CommandError>,
+) -> Result<OrderAnswer, CommandError> {
+    let answer = accepted?.ended_within(PATIENCE).await?;
     assert!(answer.awaited().is_none(), "it has ended: {answer:?}");
-    Some(answer)
+    Ok(answer)
 }
 
 /// Does what a caller does, from one step up to another. Every caller has its own customer, so
@@ -131,14 +130,20 @@ async fn act(
                     lines: Vec::new(),
                     note: None,
                 };
-                let create = || gateway.create_order(new(), Some(key), Follow::Saga);
-                let order = ended(insistently(create).await).await.unwrap();
+                let create = async || {
+                    let accepted = gateway.create_order(new(), Some(key), Follow::saga());
+                    ended(accepted.await).await
+                };
+                let order = insistently(create).await.unwrap();
                 orders.push(order.entity.id);
             }
             Step::Cancel(place) => {
                 if let Some(order) = one_of(*place) {
-                    let cancel = || gateway.cancel_order(order, Some(key), Follow::Saga);
-                    ended(insistently(cancel).await).await;
+                    let cancel = async || {
+                        let accepted = gateway.cancel_order(order, Some(key), Follow::saga());
+                        ended(accepted.await).await
+                    };
+                    insistently(cancel).await;
                 }
             }
             Step::Ship(place) => {

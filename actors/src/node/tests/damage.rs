@@ -43,10 +43,16 @@ impl Fixture {
 
         let gateway = &self.gateway;
         let cancelled = gateway
-            .cancel_order(order.entity.id, None, Follow::Saga)
+            .cancel_order(order.entity.id, None, Follow::saga())
             .await;
         assert_eq!(
-            cancelled.unwrap().ended_within(PATIENCE).await.entity.state,
+            cancelled
+                .unwrap()
+                .ended_within(PATIENCE)
+                .await
+                .unwrap()
+                .entity
+                .state,
             OrderState::Cancelled
         );
         assert_eq!(self.reloads(), before);
@@ -61,7 +67,7 @@ impl Fixture {
             note: None,
         };
         let begun = self.gateway.create_order(order, None, Follow::Nothing);
-        begun.await.unwrap().answer
+        begun.await.unwrap().answered().await.unwrap()
     }
 
     /// Whom the timers of orders wake, and when.

@@ -75,10 +75,16 @@ fn releases_beside_a_panic_are_carried_out() {
         let gateway = &shop.gateway;
         let cancels = orders
             .iter()
-            .map(|order| gateway.cancel_order(order.entity.id, None, Follow::Saga));
+            .map(|order| gateway.cancel_order(order.entity.id, None, Follow::saga()));
         for cancelled in join_all(cancels).await {
             assert_eq!(
-                cancelled.unwrap().ended_within(PATIENCE).await.entity.state,
+                cancelled
+                    .unwrap()
+                    .ended_within(PATIENCE)
+                    .await
+                    .unwrap()
+                    .entity
+                    .state,
                 OrderState::Cancelled
             );
         }
@@ -184,7 +190,7 @@ fn a_clock_that_steps_back_costs_no_more_than_the_policy() {
                 .gateway
                 .create_order(order, None, Follow::Nothing)
                 .await;
-            answer.unwrap().answer.saga_id.unwrap()
+            answer.unwrap().answered().await.unwrap().saga_id.unwrap()
         };
 
         // Back by three hours, and six seconds on: that is what the deadline allows.
@@ -224,12 +230,16 @@ fn a_key_that_joins_a_cancel_is_bound_to_it() {
             .cancel_order(order, None, Follow::Nothing)
             .await
             .unwrap()
-            .answer;
+            .answered()
+            .await
+            .unwrap();
         let joined = gateway
             .cancel_order(order, Some(binding("k1")), Follow::Nothing)
             .await
             .unwrap()
-            .answer;
+            .answered()
+            .await
+            .unwrap();
         assert_eq!(joined.saga_id, begun.saga_id);
         gateway
             .operate_saga(
@@ -256,7 +266,9 @@ fn a_key_that_joins_a_cancel_is_bound_to_it() {
             .cancel_order(order, Some(binding("k1")), Follow::Nothing)
             .await
             .unwrap()
-            .answer;
+            .answered()
+            .await
+            .unwrap();
         assert_eq!((again.saga_id, again.saga_ended), (Some(saga), true));
         assert_eq!(again.entity.state, OrderState::Approved);
         assert_eq!(shop.reserved(ada).await, 500);
@@ -275,7 +287,7 @@ fn a_key_that_joins_the_cancel_of_a_saga_is_bound() {
         let order = shop.new_order(ada, 500);
         let gateway = &shop.gateway;
         let accepted = gateway.create_order(order, None, Follow::Nothing).await;
-        let saga = accepted.unwrap().answer.saga_id.unwrap();
+        let saga = accepted.unwrap().answered().await.unwrap().saga_id.unwrap();
         gateway
             .operate_saga(saga, SagaAction::Cancel, Operator::anonymous(), None)
             .await

@@ -186,9 +186,9 @@ fn a_compensation_repeated_after_its_refusal_leaves_no_credit_behind() {
 
         // The cancel has released the credit, and does not hear of it.
         held.store(true, Ordering::SeqCst);
-        let alone = Follow::Nothing;
-        let cancel = gateway.cancel_order(order, None, alone).await.unwrap();
-        let cancel = cancel.answer.saga_id.unwrap();
+        let cancel = gateway.cancel_order(order, None, Follow::Nothing).await;
+        let cancel = cancel.unwrap();
+        let cancel = cancel.answered().await.unwrap().saga_id.unwrap();
         eventually(async || shop.reserved(customer).await == 0).await;
 
         // Another order takes the credit; the cancel is stopped, and cannot take it back.
@@ -198,8 +198,9 @@ fn a_compensation_repeated_after_its_refusal_leaves_no_credit_behind() {
             lines: Vec::new(),
             note: None,
         };
-        let other = gateway.create_order(request, None, alone).await.unwrap();
-        let other = other.answer;
+        let other = gateway.create_order(request, None, Follow::Nothing).await;
+        let other = other.unwrap();
+        let other = other.answered().await.unwrap();
         eventually(async || shop.reserved(customer).await == 1000).await;
 
         gateway

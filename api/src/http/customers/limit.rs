@@ -103,7 +103,7 @@ impl Command for CorrectLimit {
         Ok(corrected.await?)
     }
 
-    async fn answer(effect: CustomerAnswer, asked: &Asked<'_>) -> HttpResponse {
+    async fn answer(effect: CustomerAnswer, asked: &Asked<'_>) -> Result<HttpResponse, Problem> {
         let customer = &effect.entity;
         let headers = CommandHeaders {
             version: customer.version,
@@ -114,7 +114,7 @@ impl Command for CorrectLimit {
             entity: customer.id.0,
         };
 
-        headers.answer(
+        Ok(headers.answer(
             StatusCode::OK,
             &LimitOutcome {
                 customer_id: customer.id,
@@ -122,6 +122,6 @@ impl Command for CorrectLimit {
                 available_credit: customer.available_credit(),
                 version: customer.version,
             },
-        )
+        ))
     }
 }

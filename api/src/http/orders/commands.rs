@@ -82,11 +82,11 @@ impl Command for Create {
         Ok(commands.create_order(order, by.binding, by.follow).await?)
     }
 
-    async fn answer(effect: OrderAccepted, asked: &Asked<'_>) -> HttpResponse {
-        let answer = asked.end_of(effect).await;
+    async fn answer(effect: OrderAccepted, asked: &Asked<'_>) -> Result<HttpResponse, Problem> {
+        let answer = asked.end_of(effect).await?;
         let location = format!("/orders/{}", answer.entity.id);
-        headers(asked.api, &answer, asked.prefer, Some(location))
-            .answer(StatusCode::CREATED, &OrderOutcome::of(&answer))
+        Ok(headers(asked.api, &answer, asked.prefer, Some(location))
+            .answer(StatusCode::CREATED, &OrderOutcome::of(&answer)))
     }
 }
 
@@ -143,11 +143,11 @@ impl Command for Cancel {
         Ok(commands.cancel_order(order, by.binding, by.follow).await?)
     }
 
-    async fn answer(effect: OrderAccepted, asked: &Asked<'_>) -> HttpResponse {
-        let answer = asked.end_of(effect).await;
+    async fn answer(effect: OrderAccepted, asked: &Asked<'_>) -> Result<HttpResponse, Problem> {
+        let answer = asked.end_of(effect).await?;
         let headers = headers(asked.api, &answer, asked.prefer, None);
 
-        match cancel_status(&answer, asked.waits()) {
+        Ok(match cancel_status(&answer, asked.waits()) {
             Some(status) => headers.answer(status, &OrderOutcome::of(&answer)),
             None => {
                 let state = answer.entity.state.name();
@@ -156,7 +156,7 @@ impl Command for Cancel {
                 ));
                 headers.put_on(problem.error_response())
             }
-        }
+        })
     }
 }
 
@@ -195,12 +195,12 @@ impl Command for Ship {
         Ok(doors.commands().ship_order(self.0, by.binding).await?)
     }
 
-    async fn answer(answer: OrderAnswer, asked: &Asked<'_>) -> HttpResponse {
+    async fn answer(answer: OrderAnswer, asked: &Asked<'_>) -> Result<HttpResponse, Problem> {
         let outcome = OrderOutcome {
             saga_id: None,
             ..OrderOutcome::of(&answer)
         };
-        headers(asked.api, &answer, Prefer::default(), None).answer(StatusCode::OK, &outcome)
+        Ok(headers(asked.api, &answer, Prefer::default(), None).answer(StatusCode::OK, &outcome))
     }
 }
 

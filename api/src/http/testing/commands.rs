@@ -124,7 +124,7 @@ impl Commands for Double {
         key: Option<RequestBinding>,
     ) -> CommandFuture<'_, OrderAnswer> {
         let accepted = self.order_command(order, key, Follow::Nothing);
-        Box::pin(async { accepted.await.map(|accepted| accepted.answer) })
+        Box::pin(async { accepted.await?.answered().await })
     }
 
     fn operate_saga(
