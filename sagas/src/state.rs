@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::timeline::AttemptRecord;
@@ -88,8 +87,9 @@ pub enum StepState {
 
 /// How far one step has come, by the step's name.
 ///
-/// Every saga is stored with its records each time it changes, so they are arrays without the
-/// fields' names, as long as they need to be; an object, as it was before, is read as well.
+/// Every saga is stored with its records each time it changes, so one that goes well is an array
+/// without the fields' names, as long as it needs to be: name, state, time, attempts. One with more
+/// to it is an object, as all were before. Databases look for a detail by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct StepRecord {
     /// Empty in rows that release 0.1 has written: there the place says which step it is.
@@ -115,41 +115,45 @@ pub struct StepRecord {
     pub nested: Option<SagaId>,
 }
 
+/// A record as an object.
+#[derive(Serialize)]
+struct NamedFields<'r> {
+    name: &'r str,
+    state: StepState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'r str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_final: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nested: Option<SagaId>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    attempts: &'r [AttemptRecord],
+}
+
 impl Serialize for StepRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // What comes last and says nothing is left out.
-        let fields = match self {
-            StepRecord {
-                nested: Some(_), ..
-            } => 7,
-            StepRecord {
-                detail: Some(_), ..
-            } => 6,
-            StepRecord { is_final: true, .. } => 5,
-            StepRecord { attempts, .. } if !attempts.is_empty() => 4,
-            StepRecord { at: Some(_), .. } => 3,
-            _ => 2,
-        };
+        let StepRecord { name, state, .. } = self;
+        let at = self.at.map(Timestamp::micros);
+        if self.detail.is_some() || self.nested.is_some() || self.is_final {
+            let named = NamedFields {
+                name,
+                state: *state,
+                at,
+                detail: self.detail.as_deref(),
+                is_final: self.is_final,
+                nested: self.nested,
+                attempts: &self.attempts,
+            };
+            return named.serialize(serializer);
+        }
 
-        let mut record = serializer.serialize_seq(Some(fields))?;
-        record.serialize_element(&self.name)?;
-        record.serialize_element(&self.state)?;
-        if fields > 2 {
-            record.serialize_element(&self.at.map(Timestamp::micros))?;
+        match (at, self.attempts.as_slice()) {
+            (None, []) => (name, state).serialize(serializer),
+            (at, []) => (name, state, at).serialize(serializer),
+            (at, attempts) => (name, state, at, attempts).serialize(serializer),
         }
-        if fields > 3 {
-            record.serialize_element(&self.attempts)?;
-        }
-        if fields > 4 {
-            record.serialize_element(&self.is_final)?;
-        }
-        if fields > 5 {
-            record.serialize_element(&self.detail)?;
-        }
-        if fields > 6 {
-            record.serialize_element(&self.nested)?;
-        }
-        record.end()
     }
 }
 
@@ -268,6 +272,17 @@ mod tests {
         assert_eq!(records[0].state, StepState::Done);
         assert!(records.iter().all(|record| record.name.is_empty()));
         assert!(records.iter().all(|record| record.attempts.is_empty()));
+    }
+
+    /// It is what databases look for.
+    #[test]
+    fn what_a_step_shows_is_stored_by_name() {
+        let record = StepRecord {
+            detail: Some("stop".to_owned()),
+            ..StepRecord::remaining("pay")
+        };
+        let json = serde_json::to_string(&record).unwrap();
+        assert!(json.contains(r#""detail":"stop""#), "{json}");
     }
 
     /// Every saga writes it, three times.
