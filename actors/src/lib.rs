@@ -12,6 +12,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
+mod answering;
 pub mod cluster;
 mod directory;
 mod entities;
@@ -34,6 +35,7 @@ pub mod simulation;
 mod step;
 mod supervision;
 
+pub use answering::Work;
 pub use entity::{
     Answered, Decision, Done, Entity, Head, LocalRefusal, Notice, Overdue, PartNeeded, Seen, StepOf,
 };
@@ -44,7 +46,7 @@ pub use node::{
 pub use noting::{Note, NotedOutcome, Noting};
 pub use operator::{Operator, ParkedAction, SagaAction};
 pub use request::{RequestBinding, SagaAnswer};
-pub use requests::{Accepted, Doors, Follow, NotTakenIn, Requests, Work};
+pub use requests::{Accepted, Doors, Follow, NotTakenIn, Requests};
 #[cfg(feature = "shop")]
 pub use services::gateway::{
     self, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAccepted, OrderAnswer,

@@ -11,9 +11,9 @@ use store::cluster::Transport;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::answering::{Teller, goes_on};
 use crate::entity::{Answered, Entity};
-use crate::request::{Answer, Heard, Moved, Question, Reply};
-use crate::requests::Work;
+use crate::request::{Question, Reply};
 
 /// A question on its way to another node.
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,18 +87,9 @@ pub(crate) struct Awaited<E: Entity>(Arc<Mutex<HashMap<Uuid, Waiting<E>>>>);
 
 #[derive(Debug)]
 struct Waiting<E: Entity> {
-    /// As long as there is no answer.
-    unanswered: Option<Unanswered<E>>,
+    /// The question and whom to answer, as long as there is no answer.
+    unanswered: Option<(Question<E>, Teller<E>)>,
     ended: Option<oneshot::Sender<Answered<E>>>,
-}
-
-/// The question and whom to answer.
-#[derive(Debug)]
-struct Unanswered<E: Entity> {
-    question: Question<E>,
-    answer: oneshot::Sender<Heard<E>>,
-    /// What the caller holds until then.
-    work: Work,
 }
 
 /// A place among the callers that wait. Dropping it gives the place back.
@@ -112,18 +103,13 @@ impl<E: Entity> Awaited<E> {
     /// Takes a caller in.
     pub(crate) fn wait(
         &self,
-        Moved { question, work }: Moved<E>,
-        answer: oneshot::Sender<Heard<E>>,
+        question: Question<E>,
+        answer: Teller<E>,
         ended: Option<oneshot::Sender<Answered<E>>>,
     ) -> Place<E> {
         let id = question.id;
-        let unanswered = Unanswered {
-            question,
-            answer,
-            work,
-        };
         let waiting = Waiting {
-            unanswered: Some(unanswered),
+            unanswered: Some((question, answer)),
             ended,
         };
         self.lock().insert(id, waiting);
@@ -147,32 +133,31 @@ impl<E: Entity> Awaited<E> {
 
         match told {
             Told::Answer(reply) => {
-                let goes_on = goes_on(&reply);
-                if let Some(Unanswered { answer, .. }) = caller.unanswered.take() {
-                    let _ = answer.send(Heard::Reply(reply));
-                }
-                // Nobody will tell of an end: whoever waits for it finds the answer.
-                if !goes_on {
+                // Whoever follows something that has ended already is told of no end.
+                if !goes_on(&reply) {
                     caller.ended = None;
                 }
+                if let Some((_, answer)) = caller.unanswered.take() {
+                    answer.answer(reply, caller.ended.is_some());
+                }
             }
+            // Without the answer it is not known what the end is of: that may have been a refusal.
             Told::Ended(end) => {
-                if let Some(ended) = caller.ended.take() {
+                if caller.unanswered.is_none()
+                    && let Some(ended) = caller.ended.take()
+                {
                     let _ = ended.send(end);
                 }
             }
             Told::Moved => {
-                if let Some(unanswered) = caller.unanswered.take() {
-                    let Unanswered {
-                        mut question,
-                        answer,
-                        work,
-                    } = unanswered;
-                    question.follows = caller.ended.is_some();
-                    let _ = answer.send(Heard::Moved(Box::new(Moved { question, work })));
-                }
                 // The owner of before tells of no end: whoever waits for it asks again as well.
-                caller.ended = None;
+                let follows = caller.ended.take().is_some();
+                if let Some((question, answer)) = caller.unanswered.take() {
+                    answer.moved(Question {
+                        follows,
+                        ..question
+                    });
+                }
             }
         }
         Ok(())
@@ -188,11 +173,6 @@ impl<E: Entity> Awaited<E> {
         // Nothing panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether the answer speaks of a saga whose end is told later.
-fn goes_on<E: Entity>(reply: &Reply<E>) -> bool {
-    matches!(reply, Ok(Answer::Entity(answer)) if answer.awaited().is_some())
 }
 
 impl<E: Entity> Default for Awaited<E> {

@@ -12,12 +12,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::answering::{Teller, Work};
 use crate::entity::{Answered, Entity, Seen};
 use crate::error::CommandError;
 use crate::noting::{NotedOutcome, Noting};
 use crate::operator::{Operator, ParkedAction, SagaAction};
 use crate::remote::RemoteCaller;
-use crate::requests::{ANSWERS_WITHIN, ASKS_AGAIN_AFTER, Work};
+use crate::requests::{ANSWERS_WITHIN, ASKS_AGAIN_AFTER};
 
 /// An `Idempotency-Key` within its method and path, and the value of the request it came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,12 +181,10 @@ pub(crate) struct Request<E: Entity> {
 pub(crate) enum Caller<E: Entity> {
     /// Somebody on this node.
     Local {
-        answer: oneshot::Sender<Heard<E>>,
+        answer: Teller<E>,
         /// Hears when the saga has ended. The shard takes it out when it puts the caller on the
         /// waiting list.
         ended: Option<Follower<E>>,
-        /// What the caller holds until it has an answer.
-        work: Work,
     },
     /// Somebody on another node.
     Remote {
@@ -215,18 +214,12 @@ impl<E: Entity> Request<E> {
     /// One of a caller on this node.
     pub(crate) fn new(
         question: Question<E>,
-        answer: oneshot::Sender<Heard<E>>,
+        answer: Teller<E>,
         ended: Option<Follower<E>>,
-        work: Work,
     ) -> Self {
-        let caller = Caller::Local {
-            answer,
-            ended,
-            work,
-        };
         Request {
             question,
-            caller,
+            caller: Caller::Local { answer, ended },
             ticket: 0,
             may_be_done: false,
         }
@@ -275,20 +268,17 @@ impl<E: Entity> Request<E> {
     /// Whether the caller has gone, so that there is nothing left to do.
     pub(crate) fn is_abandoned(&self) -> bool {
         match &self.caller {
-            Caller::Local { answer, .. } => answer.is_closed(),
+            Caller::Local { answer, .. } => answer.is_for_nobody(),
             // Nobody says from afar that he has hung up, but nobody waits longer.
             Caller::Remote { since, .. } => since.elapsed() >= ANSWERS_WITHIN,
         }
     }
 
-    /// Answers. The caller may have gone; the effect stands all the same. One that waits for an end
-    /// nobody tells any more is woken by that, so it finds the answer.
+    /// Answers. The caller may have gone; the effect stands all the same.
     pub(crate) fn answer(self, reply: Reply<E>) {
         match self.caller {
-            Caller::Local { answer, ended, .. } => {
-                let _ = answer.send(Heard::Reply(reply));
-                drop(ended);
-            }
+            // Who stands on the waiting list is told of the end.
+            Caller::Local { answer, ended } => answer.answer(reply, ended.is_none()),
             Caller::Remote { caller, .. } => caller.answer(self.question.id, reply),
         }
     }
@@ -297,18 +287,13 @@ impl<E: Entity> Request<E> {
     /// Somebody on this node asks that one. Whoever asked from afar hears of it from the next owner,
     /// which reads the questions of the last seconds itself.
     pub(crate) fn pass_on(self) {
-        let Caller::Local {
-            answer,
-            ended,
-            work,
-        } = self.caller
-        else {
+        let Caller::Local { answer, ended } = self.caller else {
             return;
         };
-        let mut question = self.question;
-        question.follows = ended.is_some();
-        let _ = answer.send(Heard::Moved(Box::new(Moved { question, work })));
-        drop(ended);
+        answer.moved(Question {
+            follows: ended.is_some(),
+            ..self.question
+        });
     }
 
     /// The tenure that it has come to, if it is one from another node.

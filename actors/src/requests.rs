@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::answering::{Listener, Work, answering};
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
 use crate::loading::Source;
@@ -30,7 +31,7 @@ use crate::request::{
 
 pub(crate) use accepted::ASKS_AGAIN_AFTER;
 use accepted::UnderWay;
-pub use accepted::{Accepted, Follow, Work};
+pub use accepted::{Accepted, Follow};
 pub(crate) use doors::Door;
 pub use doors::{Doors, NotTakenIn};
 
@@ -72,7 +73,7 @@ pub(crate) struct Inner<E: Entity> {
 #[derive(Debug)]
 struct Sent<E: Entity> {
     shard: ShardId,
-    answer: oneshot::Receiver<Heard<E>>,
+    answer: Listener<E>,
     /// Tells of the end of the saga, as long as somebody is to. It closes when there is no end to
     /// tell of, or something else has come of the request: then the answer says what.
     ended: Option<oneshot::Receiver<Answered<E>>>,
@@ -254,9 +255,9 @@ impl<E: Entity> Requests<E> {
             return self.send_far(shard, Moved { question, work });
         }
 
-        let (answer, received) = oneshot::channel();
+        let (answer, received) = answering(work);
         let (tell, ended) = follows.then(oneshot::channel).unzip();
-        let request = Request::new(question, answer, tell.map(Follower::Local), work);
+        let request = Request::new(question, answer, tell.map(Follower::Local));
         self.hand_over(shard, request)?;
         Ok(Sent {
             shard,
@@ -276,7 +277,7 @@ impl<E: Entity> Requests<E> {
     /// Asks whichever node owns the shard.
     fn send_far(&self, shard: ShardId, moved: Moved<E>) -> Result<Sent<E>, CommandError> {
         let Moved { mut question, work } = moved;
-        let (answer, received) = oneshot::channel();
+        let (answer, received) = answering(work);
         let (tell, ended) = question.follows.then(oneshot::channel).unzip();
 
         if !makes(Mistake::QuestionsAlike) {
@@ -291,9 +292,7 @@ impl<E: Entity> Requests<E> {
         };
         let bytes = serde_json::to_vec(&question).map_err(|_| CommandError::Failed)?;
 
-        let question = question.question;
-        let moved = Moved { question, work };
-        let place = self.0.awaited.wait(moved, answer, tell);
+        let place = self.0.awaited.wait(question.question, answer, tell);
         let transport = self.0.transport.as_ref();
         if !transport.is_some_and(|transport| transport.ask(shard, bytes)) {
             return Err(CommandError::Unavailable);
@@ -327,11 +326,9 @@ impl<E: Entity> Sent<E> {
     async fn heard(&mut self, requests: Option<&Requests<E>>, by: Instant) -> Reply<E> {
         let comes = async {
             loop {
-                let moved = match (&mut self.answer).await {
-                    Ok(Heard::Reply(reply)) => return reply,
-                    Ok(Heard::Moved(moved)) => *moved,
-                    // The sender is dropped when its shard ends with the node, or has panicked.
-                    Err(_) => return Err(CommandError::Unavailable),
+                let moved = match self.answer.heard().await? {
+                    Heard::Reply(reply) => return reply,
+                    Heard::Moved(moved) => *moved,
                 };
                 let requests = requests.ok_or(CommandError::Unavailable)?;
                 *self = requests.send_far(self.shard, moved)?;

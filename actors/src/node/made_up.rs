@@ -2,6 +2,7 @@
 
 mod agency;
 mod ambiguous;
+mod following;
 mod moving;
 mod nested;
 mod noted;

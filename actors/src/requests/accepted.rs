@@ -1,10 +1,8 @@
 //! What the sender of a command holds while its saga goes on.
 //!
-//! Nothing wakes a sender that follows a saga but the saga's end: it need not hear that the command
-//! is durable, so the shard keeps that answer ready for whoever looks. What the sender holds while it
-//! works goes with the request, and is let go of with that answer.
+//! A sender that follows a saga is woken by the end, and by what keeps that from coming; that the
+//! command is durable lies ready for it (`answering`).
 
-use std::any::Any;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -12,9 +10,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{ANSWERS_WITHIN, Requests, Sent};
+use crate::answering::{Work, answering};
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
-use crate::request::{Answer, Heard};
+use crate::request::Answer;
 
 /// A caller that has heard nothing for so long asks again.
 pub(crate) const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(3);
@@ -37,21 +36,6 @@ impl Follow {
     #[must_use]
     pub fn saga() -> Self {
         Follow::Saga(Work::default())
-    }
-}
-
-/// What somebody holds while a command is work: dropped when it is carried out, or refused.
-#[derive(Debug, Default)]
-pub struct Work(
-    #[expect(dead_code, reason = "it is held, and nothing else")]
-    Option<Box<dyn Any + Send + Sync>>,
-);
-
-impl Work {
-    /// Holds this.
-    #[must_use]
-    pub fn new(held: impl Any + Send + Sync) -> Self {
-        Work(Some(Box::new(held)))
     }
 }
 
@@ -99,9 +83,9 @@ impl<E: Entity> Accepted<E> {
         ended: oneshot::Receiver<Answered<E>>,
         release: CancellationToken,
     ) -> Self {
-        let (tell, told) = oneshot::channel();
+        let (tell, told) = answering(Work::default());
         let shard = sagas::ShardId::new(E::SERVICE, 0);
-        let _ = tell.send(Heard::Reply(Ok(Answer::Entity(answer))));
+        tell.answer(Ok(Answer::Entity(answer)), true);
         Accepted::from(UnderWay {
             sent: Sent {
                 shard,
@@ -180,8 +164,10 @@ impl<E: Entity> UnderWay<E> {
                 .elsewhere()
                 .map_or(ANSWERS_WITHIN, |_| ASKS_AGAIN_AFTER);
         if let Some(ended) = &mut self.sent.ended {
+            // What is told before an end is a refusal, and the end that of something else.
             tokio::select! {
                 biased;
+                () = self.sent.answer.is_told() => {}
                 end = ended => match end {
                     Ok(end) => return Ok(end),
                     Err(_) => self.sent.ended = None,
@@ -192,11 +178,16 @@ impl<E: Entity> UnderWay<E> {
         }
 
         // Something else has come of it, or it is time to look how far it has come.
+        let was_ready = self.sent.answer.is_ready();
         let answer = self.answer().await?.clone();
+        let asks_again = match was_ready {
+            true => self.since + ASKS_AGAIN_AFTER,
+            false => Instant::now() + ASKS_AGAIN_AFTER,
+        };
         let release = self.release.clone();
         let ended = tokio::select! {
             biased;
-            ended = self.comes(&answer) => ended,
+            ended = self.comes(&answer, asks_again) => ended,
             () = sleep_until(over) => None,
             () = release.cancelled() => None,
         };
@@ -227,12 +218,15 @@ impl<E: Entity> UnderWay<E> {
 
     /// Waits for the end; `None` when no saga is left to wait for. Whoever was to tell of it may be
     /// gone, or may not own the shard any more, so it asks again now and then.
-    async fn comes(&mut self, answer: &Answered<E>) -> Option<Answered<E>> {
+    async fn comes(
+        &mut self,
+        answer: &Answered<E>,
+        mut asks_again: Instant,
+    ) -> Option<Answered<E>> {
         let (entity, saga) = (answer.entity.head().id, answer.saga_id);
         answer.awaited()?;
 
         let elsewhere = self.elsewhere().cloned();
-        let mut asks_again = self.since + ASKS_AGAIN_AFTER;
         loop {
             if let Some(ended) = &mut self.sent.ended {
                 if elsewhere.is_none() {

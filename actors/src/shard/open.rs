@@ -97,10 +97,11 @@ impl<E: Entity> Shard<E> {
     pub(super) async fn open(&mut self) -> bool {
         let mut back_off = FIRST_BACK_OFF;
         let mut tenure = self.parts.tenure.clone();
-        let mut held = self.held();
+        let mut must_be_confirmed = false;
         loop {
             // Whatever a node was told once, it takes over only what is its own now: nobody else's
             // since, or confirmed.
+            let held = self.held().filter(|_| !must_be_confirmed);
             if held.is_some() || tenure.is_confirmed().await {
                 let taken = tokio::select! {
                     biased;
@@ -118,7 +119,10 @@ impl<E: Entity> Shard<E> {
                         return false;
                     }
                     // Another node has taken it over, or it was this one without hearing of it.
-                    Err(StoreError::StaleEpoch { .. }) if held.take().is_some() => continue,
+                    Err(StoreError::StaleEpoch { .. }) if held.is_some() => {
+                        must_be_confirmed = true;
+                        continue;
+                    }
                     Err(error) => self.cannot_open(error.chain()),
                 }
             } else {
@@ -245,8 +249,9 @@ impl<E: Entity> Shard<E> {
         self.tell(true, |parts| &parts.held);
         let node = &self.parts.node;
         let claim = self.parts.journal.claim(shard, node, held).await?;
-        let state = shards::load(&self.parts.database, shard).await?;
+        // It is held from here on, whatever can be read of it.
         self.epoch = claim.epoch;
+        let state = shards::load(&self.parts.database, shard).await?;
         if self.next_sequence == 1 || !makes(Mistake::SequenceNotReread) {
             self.next_sequence = claim.next_sequence;
         }

@@ -278,7 +278,7 @@ async fn carried_out<C: Command>(
     let binding = binding.map(|binding| binding.waiting(wait.unwrap_or_default()));
 
     // A caller who waits for a saga does no work, and keeps nobody from working: the permit goes with
-    // the command, and is given back when that is carried out.
+    // the command, and is given back when that is carried out, or the caller goes.
     let (follow, permit) = match place {
         Some(_) => (Follow::Saga(Work::new(permit)), None),
         None => (Follow::Nothing, Some(permit)),

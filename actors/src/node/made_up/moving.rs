@@ -15,22 +15,26 @@ use super::*;
 
 /// Gives all shards to the node, or none.
 #[derive(Debug)]
-struct Given {
+pub(super) struct Given {
     to: watch::Sender<Assigned>,
     /// Says of none any more that it is the node's.
     is_silent: AtomicBool,
 }
 
 impl Given {
-    fn give(&self, tenure: u64) {
+    pub(super) fn give(&self, tenure: u64) {
         let services = [SEATS, TOURS, GROUPS];
         let all = services.map(|service| ShardId::all_of(service, SHARDS));
         let all = all.into_iter().flatten().map(|shard| (shard, tenure));
         self.to.send_replace(Arc::new(all.collect()));
     }
 
-    fn take_away(&self) {
+    pub(super) fn take_away(&self) {
         self.to.send_replace(Assigned::default());
+    }
+
+    pub(super) fn confirm_nothing(&self) {
+        self.is_silent.store(true, Ordering::Relaxed);
     }
 }
 
@@ -50,7 +54,7 @@ impl Membership for Given {
 
 /// Brings questions back to the node that asks, before the shards come back to it.
 #[derive(Debug)]
-struct ThereAndBack {
+pub(super) struct ThereAndBack {
     given: Arc<Given>,
     itself: OnceLock<Arc<dyn Transport>>,
     doors: OnceLock<Doors>,
@@ -85,7 +89,7 @@ impl Transport for ThereAndBack {
     }
 }
 
-async fn moving_agency() -> (Agency, Arc<Given>, Arc<ThereAndBack>) {
+pub(super) async fn moving_agency() -> (Agency, Arc<Given>, Arc<ThereAndBack>) {
     moving_agency_under("").await
 }
 
@@ -247,7 +251,7 @@ fn reloads(agency: &Agency) -> u64 {
 fn a_shard_that_nobody_has_taken_over_since_reloads_though_nobody_confirms_it() {
     run(async {
         let (agency, given, _) = moving_agency_under("fail-commit=2").await;
-        given.is_silent.store(true, Ordering::Relaxed);
+        given.confirm_nothing();
         let before = reloads(&agency);
         for name in ["one", "two", "three", "four"] {
             let created = agency.seats.create(1, Some(key(name)), Follow::Nothing);
@@ -262,7 +266,7 @@ fn a_shard_that_nobody_has_taken_over_since_reloads_though_nobody_confirms_it() 
 fn a_shard_that_another_node_has_taken_over_reloads_when_it_is_confirmed() {
     run(async {
         let (agency, given, _) = moving_agency().await;
-        given.is_silent.store(true, Ordering::Relaxed);
+        given.confirm_nothing();
         let file = agency.folder.path().join("seats.db");
         let other = rusqlite::Connection::open(file).unwrap();
         let taken = other.execute("UPDATE shards SET epoch = epoch + 1", []);

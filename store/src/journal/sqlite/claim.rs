@@ -113,10 +113,12 @@ fn raise(
         return Ok(());
     }
 
+    // One that is no number is nobody's.
+    let read = |row: &rusqlite::Row<'_>| Ok(row.get(0).unwrap_or(0));
     let current = store
         .connection
         .prepare_cached(EPOCH)
-        .and_then(|mut epoch| epoch.query_row([shard.number], |row| row.get(0)).optional())
+        .and_then(|mut epoch| epoch.query_row([shard.number], read).optional())
         .map_err(|source| store.failed(source))?;
     Err(StoreError::StaleEpoch {
         shard,
