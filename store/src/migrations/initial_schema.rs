@@ -20,7 +20,10 @@ impl MigrationName for InitialSchema {
 #[sea_orm_migration::async_trait::async_trait]
 impl MigrationTrait for InitialSchema {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        create(manager, outbox::Entity, Clustered::ByPrimaryKey).await?;
+        // Each shard's outbox grows at an end of its own. In one tree by shard and sequence each of
+        // these ends is in the midst of the tree, where SQLite splits pages in halves and rewrites
+        // their neighbours: twice the pages for each commit. A database of before stays so.
+        create(manager, outbox::Entity, Clustered::No).await?;
         create(manager, inbox::Entity, Clustered::ByPrimaryKey).await?;
         create(manager, shard::Entity, Clustered::No).await?;
         create(manager, setting::Entity, Clustered::No).await?;

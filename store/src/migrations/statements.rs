@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, Schema};
 use sea_orm_migration::SchemaManager;
 
 /// Whether SQLite keeps the rows in the primary key's tree: one tree to write instead of two, for
-/// tables of narrow rows or whose keys grow.
+/// tables of narrow rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clustered {
     /// It does.
