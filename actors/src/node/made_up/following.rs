@@ -51,11 +51,16 @@ fn what_a_caller_holds_is_free_when_the_caller_goes_whatever_becomes_of_its_comm
         agency.node.closed().await;
         given.confirm_nothing();
         given.give(2);
+        let waits = |(_, trouble): &(_, String)| trouble.contains("nobody confirms");
+        while !agency.node.troubles().iter().any(waits) {
+            tokio::task::yield_now().await;
+        }
 
         let held = Arc::new(());
         let work = Follow::Saga(Work::new(Arc::clone(&held)));
         let accepted = agency.tours.create(needs(), None, work).await.unwrap();
         assert_eq!(Arc::strong_count(&held), 2);
+        assert_eq!(agency.tours.awaited(), 0, "it is this node's");
         drop(accepted);
         is_free(&held).await;
         agency.close().await;
