@@ -198,21 +198,26 @@ mod tests {
         }
     }
 
-    #[test]
-    fn stored_steps_read_back() {
-        let full = StepRecord {
+    /// A record with something in each field.
+    fn full(attempts: Vec<AttemptRecord>) -> StepRecord {
+        StepRecord {
             state: StepState::Running,
             at: Some(Timestamp::from_micros(7)),
             detail: Some("stop".to_owned()),
             is_final: true,
             nested: Some(SagaId(uuid::Uuid::from_u128(1))),
-            attempts: vec![
-                attempt(1, Some(AnswerMeaning::Done)),
-                attempt(2, Some(AnswerMeaning::Ignored)),
-                attempt(3, None),
-            ],
+            attempts,
             ..StepRecord::remaining("pay")
-        };
+        }
+    }
+
+    #[test]
+    fn stored_steps_read_back() {
+        let full = full(vec![
+            attempt(1, Some(AnswerMeaning::Done)),
+            attempt(2, Some(AnswerMeaning::Ignored)),
+            attempt(3, None),
+        ]);
 
         // Whatever comes last, what comes before it stays in its place.
         let mut records = vec![full];
@@ -244,23 +249,15 @@ mod tests {
             "attempts":[{"n":2,"at":3,"undo":true,"why":"TIMED_OUT",
             "re":{"at":5,"name":"stock.done","means":"IGNORED"}},{"n":3,"at":9}]}"#;
         let record: StepRecord = serde_json::from_str(json).unwrap();
-        let expected = StepRecord {
-            state: StepState::Running,
-            at: Some(Timestamp::from_micros(7)),
-            detail: Some("stop".to_owned()),
-            is_final: true,
-            nested: Some(SagaId(uuid::Uuid::from_u128(1))),
-            attempts: vec![
-                attempt(2, Some(AnswerMeaning::Ignored)),
-                AttemptRecord {
-                    at: 9,
-                    undo: false,
-                    cause: None,
-                    ..attempt(3, None)
-                },
-            ],
-            ..StepRecord::remaining("pay")
-        };
+        let expected = full(vec![
+            attempt(2, Some(AnswerMeaning::Ignored)),
+            AttemptRecord {
+                at: 9,
+                undo: false,
+                cause: None,
+                ..attempt(3, None)
+            },
+        ]);
         assert_eq!(record, expected);
     }
 
