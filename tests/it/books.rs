@@ -52,10 +52,7 @@ pub async fn all_sagas_end(api: &Api) {
 /// Waits until the views show no order that waits for its customer.
 pub async fn no_order_waits(api: &Api) {
     eventually_within(REST, "no order waits", async || {
-        let views = api.get("/views").await.is(200);
-        if views.items("views").iter().any(|view| view["lag"] != 0) {
-            return None;
-        }
+        are_level(api).await?;
         for state in ["PENDING", "CANCEL_PENDING"] {
             let waiting = api.get("/orders").query("state", state).await.is(200);
             if waiting.json["total"] != 0 {
@@ -69,12 +66,18 @@ pub async fn no_order_waits(api: &Api) {
 
 /// Waits until the views have taken in every commit.
 pub async fn views_are_level(api: &Api) {
-    eventually_within(REST, "the views are level", async || {
-        let views = api.get("/views").await.is(200);
-        let level = views.items("views").iter().all(|view| view["lag"] == 0);
-        level.then_some(())
-    })
-    .await;
+    eventually_within(REST, "the views are level", async || are_level(api).await).await;
+}
+
+/// Whether they are, as far as their stores answer at the moment.
+async fn are_level(api: &Api) -> Option<()> {
+    let views = api.get("/views").answer().await.expect("an answer");
+    if views.status == 503 {
+        return None;
+    }
+    let views = views.is(200);
+    let level = views.items("views").iter().all(|view| view["lag"] == 0);
+    level.then_some(())
 }
 
 /// Waits until the views are at rest, then asserts for each customer that the credit in use is the

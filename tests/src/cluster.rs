@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::databases::Databases;
 use crate::{Api, Node, ViewStores, Wire, eventually_within};
@@ -16,6 +17,11 @@ use crate::{Api, Node, ViewStores, Wire, eventually_within};
 /// From the death of a node to its shards served by others: the session that Kafka allows, and what
 /// is lost to a busy machine.
 const MOVES_WITHIN: Duration = Duration::from_secs(60);
+/// However many tests run, this many clusters are up at once: more of them on two cores take longer
+/// to answer than their callers wait.
+const AT_ONCE: usize = 2;
+
+static ROOM: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// Nodes that share their databases.
 pub struct Cluster {
@@ -25,6 +31,7 @@ pub struct Cluster {
     asked: AtomicUsize,
     /// What leads out of the networks of the nodes, where they have their own.
     _wire: Option<Wire>,
+    _room: SemaphorePermit<'static>,
 }
 
 impl Cluster {
@@ -132,6 +139,7 @@ impl Cluster {
 
     /// Each with settings of its own beside those of the cluster.
     async fn begun<'a>(nodes: Vec<Node>, own: impl Fn(usize) -> Vec<(&'a str, &'a str)>) -> Self {
+        let room = ROOM.acquire().await.expect("nobody closes it");
         let kafka = std::env::var("COUNTERFOIL_TEST_KAFKA_URL")
             .expect("COUNTERFOIL_TEST_KAFKA_URL is not set; see CONTRIBUTING.md");
         let namespace = nodes[0].namespace().to_owned();
@@ -141,6 +149,7 @@ impl Cluster {
             nodes,
             asked: AtomicUsize::new(0),
             _wire: None,
+            _room: room,
         };
         for (number, node) in cluster.nodes.iter_mut().enumerate() {
             let name = format!("node-{}", number + 1);

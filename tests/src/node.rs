@@ -26,7 +26,8 @@ use crate::{Api, Cli, ViewStores, cli, coordination, eventually_within, loading}
 
 /// What the contract grants a node between `SIGTERM` and its end.
 const TERMINATION_BOUND: Duration = Duration::from_secs(15);
-const READY_BOUND: Duration = Duration::from_secs(30);
+/// Beyond what a busy machine takes to make the indices of a view, or to end what runs.
+const READY_BOUND: Duration = Duration::from_secs(60);
 /// A free port may be taken by somebody else before the node binds it.
 const PORT_ATTEMPTS: usize = 5;
 const LOG_LINES_SHOWN: usize = 60;

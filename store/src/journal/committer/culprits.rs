@@ -50,15 +50,19 @@ impl Committer {
             return;
         };
 
-        tracing::warn!(
-            shard = %culprit.shard, error = %error,
-            "a unit is refused, its shard reloads"
-        );
-        self.instruments.culprits.increment(1);
-        self.failed_epochs.insert(culprit.shard, culprit.epoch);
-
-        // Another owner has taken the shard over: that is nobody's own data.
+        // Another owner has taken the shard over: that is nobody's own data, and as it should be
+        // while shards move.
         let stale = matches!(error, StoreError::StaleEpoch { .. });
+        let shard = culprit.shard;
+        match stale {
+            true => {
+                tracing::info!(%shard, error = %error, "a unit comes after its shard has moved")
+            }
+            false => tracing::warn!(%shard, error = %error, "a unit is refused, its shard reloads"),
+        }
+        self.instruments.culprits.increment(1);
+        self.failed_epochs.insert(shard, culprit.epoch);
+
         let error = Arc::new(error);
         let fate = match stale {
             true => Fate::Dropped(error),
