@@ -27,7 +27,7 @@ use crate::entity::{self, AskEntity, Entity, EntityActor};
 use crate::loading::Source;
 use crate::request::{Command, Request};
 use crate::saga::{self, AskSaga, SagaActor};
-use crate::step::{Step, StepError, Turn};
+use crate::step::{Decided, StepError, Turn};
 use crate::supervision::caught;
 
 /// What the entities of a shard work with.
@@ -182,11 +182,7 @@ impl<E: Entity> Entities<E> {
     }
 
     /// Does what a message asks.
-    pub(crate) async fn message(
-        &mut self,
-        message: &Message,
-        turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    pub(crate) async fn message(&mut self, message: &Message, turn: Turn) -> Decided<E> {
         match role_of::<E>(message) {
             Role::Request => {
                 let request = match self.read.remove(&message.id()) {
@@ -202,12 +198,7 @@ impl<E: Entity> Entities<E> {
     }
 
     /// The timer of a saga, or of an entity that waits by itself, set for this time, is due.
-    pub(crate) async fn timer(
-        &mut self,
-        id: Uuid,
-        set_for: Timestamp,
-        turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    pub(crate) async fn timer(&mut self, id: Uuid, set_for: Timestamp, turn: Turn) -> Decided<E> {
         let saga = SagaId(id);
         if self.sagas.find(saga)?.is_none() {
             if !E::HANDLERS.is_empty() {

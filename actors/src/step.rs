@@ -70,22 +70,22 @@ impl<E: Entity> Default for Step<E> {
 
 impl<E: Entity> Step<E> {
     /// A step that only answers.
-    pub(crate) fn answering(answer: Answer<E>, touched: Uuid) -> Self {
-        Step {
+    pub(crate) fn answering(answer: Answer<E>, touched: Uuid) -> Box<Self> {
+        Box::new(Step {
             answer: Some(Ok(answer)),
             touched: vec![touched],
             ..Step::default()
-        }
+        })
     }
 
     /// A step that refuses: nothing changes, but what the refusal rests on must be durable before
     /// it is told.
-    pub(crate) fn refusing(error: CommandError, touched: Uuid) -> Self {
-        Step {
+    pub(crate) fn refusing(error: CommandError, touched: Uuid) -> Box<Self> {
+        Box::new(Step {
             answer: Some(Err(error)),
             touched: vec![touched],
             ..Step::default()
-        }
+        })
     }
 }
 
@@ -95,6 +95,10 @@ impl<E: Entity> Step<E> {
         self.rows.is_empty() && self.events.is_empty() && self.messages.is_empty()
     }
 }
+
+/// What becomes of a piece of work. A step is large and goes through many hands, so that it stays
+/// in its box.
+pub(crate) type Decided<E> = Result<Box<Step<E>>, StepError>;
 
 /// Why there is no step.
 #[derive(Debug, thiserror::Error)]

@@ -111,12 +111,14 @@ impl Hash for Service {
 }
 
 impl PartialOrd for Service {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for Service {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         // Every message is looked up by it: a text is compared only where it is not the same one.
         let names = || match std::ptr::eq(self.name, other.name) {

@@ -12,7 +12,7 @@ use crate::loading::Loaded;
 use crate::operator::{Operator, SagaAction};
 use crate::request::{Answer, Command, Request, RequestBinding, SagaAnswer};
 use crate::saga::{self, Standing};
-use crate::step::{Step, StepError, Turn};
+use crate::step::{Decided, Step, StepError, Turn};
 use crate::supervision::caught;
 
 /// A command that had its effect before, under the same key.
@@ -33,11 +33,7 @@ impl Repeats {
 
 impl<E: Entity> Entities<E> {
     /// Does what a caller asks.
-    pub(crate) async fn request(
-        &mut self,
-        request: &Request<E>,
-        turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    pub(crate) async fn request(&mut self, request: &Request<E>, turn: Turn) -> Decided<E> {
         let binding = request.question.binding;
 
         match request.question.command.clone() {
@@ -70,7 +66,7 @@ impl<E: Entity> Entities<E> {
     }
 
     /// Turns what an entity decides about a caller's command into a step.
-    async fn told(&mut self, id: Uuid, told: Told<E>, turn: Turn) -> Result<Step<E>, StepError> {
+    async fn told(&mut self, id: Uuid, told: Told<E>, turn: Turn) -> Decided<E> {
         let Some(entity) = told.entity else {
             let refusal = match told.outcome {
                 Outcome::Refused(detail) => CommandError::Conflict(detail),
@@ -80,7 +76,7 @@ impl<E: Entity> Entities<E> {
         };
 
         match told.outcome {
-            Outcome::Changed(change) => self.changed(entity, *change, turn).await,
+            Outcome::Changed(change) => self.changed(entity, change, turn).await,
             Outcome::Repeated { saga, waited_until } => {
                 let repeats = Some(Repeats { waited_until });
                 self.joined(entity, saga, repeats, turn).await
@@ -106,20 +102,15 @@ impl<E: Entity> Entities<E> {
     }
 
     /// A command has had an event. The saga that begins with the event shares its step.
-    async fn changed(
-        &mut self,
-        entity: E,
-        change: Change<E>,
-        turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    async fn changed(&mut self, entity: E, change: Box<Change<E>>, turn: Turn) -> Decided<E> {
         let head = entity.head();
         let begins = entity.begins(&change.event);
-        let mut step = Step {
+        let mut step = Box::new(Step {
             touched: vec![head.id],
             correlation_id: head.id,
             ..Step::default()
-        };
-        self.add_change(&mut step, change, turn)?;
+        });
+        self.add_change(&mut step, *change, turn)?;
 
         let answered = match begins {
             None => Answered::alone(entity),
@@ -178,7 +169,7 @@ impl<E: Entity> Entities<E> {
         saga: Option<SagaId>,
         repeats: Option<Repeats>,
         turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    ) -> Decided<E> {
         let head = entity.head();
         let id = head.id;
         let (answered, ended_at) = match saga {
@@ -206,7 +197,7 @@ impl<E: Entity> Entities<E> {
     }
 
     /// A caller asks for the end of a saga: the answer shows the entity as it is now.
-    async fn followed(&mut self, id: SagaId, turn: Turn) -> Result<Step<E>, StepError> {
+    async fn followed(&mut self, id: SagaId, turn: Turn) -> Decided<E> {
         if self.sagas.find(id)?.is_none() {
             return Ok(Step::refusing(CommandError::not_found("saga"), id.0));
         }
@@ -286,7 +277,7 @@ impl<E: Entity> Entities<E> {
         action: SagaAction,
         (by, binding): (Operator, Option<RequestBinding>),
         turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    ) -> Decided<E> {
         if self.sagas.find(id)?.is_none() {
             return Ok(Step::refusing(CommandError::not_found("saga"), id.0));
         }

@@ -11,7 +11,7 @@ use super::Entities;
 use super::progress::{self, add_notice};
 use crate::entity::{Ask, Entity, Outcome, PartAsRead};
 use crate::saga;
-use crate::step::{Step, StepError, Turn};
+use crate::step::{Decided, Step, StepError, Turn};
 
 impl<E: Entity> Entities<E> {
     /// A saga asks an entity, which replies.
@@ -20,7 +20,7 @@ impl<E: Entity> Entities<E> {
         message: &Message,
         request: E::Request,
         turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    ) -> Decided<E> {
         let id = message.entity;
         let part = self.part_as_read(id, &request)?;
         let asked_by = message.attempt.as_ref().map(|attempt| attempt.saga);
@@ -43,13 +43,13 @@ impl<E: Entity> Entities<E> {
             )));
         };
 
-        let mut step = Step {
+        let mut step = Box::new(Step {
             correlation_id: message.correlation_id,
             time: turn.now,
             entity: id,
             touched: vec![id],
             ..Step::default()
-        };
+        });
         let replies = change.is_some() || !makes(Mistake::RepeatWithoutReply);
         let notice = match asked_by {
             Some(_) => None,
@@ -74,13 +74,13 @@ impl<E: Entity> Entities<E> {
     /// Of an event that cannot be read nobody knows whether it is. It goes into quarantine, as
     /// commands do that cannot be read: whoever waits for what it would have brought about goes on by
     /// its deadline.
-    pub(super) fn heard(&self, message: &Message, turn: Turn) -> Result<Step<E>, StepError> {
-        let mut step = Step {
+    pub(super) fn heard(&self, message: &Message, turn: Turn) -> Decided<E> {
+        let mut step = Box::new(Step {
             correlation_id: message.correlation_id,
             time: turn.now,
             entity: message.entity,
             ..Step::default()
-        };
+        });
         if let Some((entity, command)) = command_of::<E>(message)? {
             let destination = ShardId::of(E::SERVICE, entity, self.around.shards);
             let form = (command.wire_name(), command.encode());
@@ -117,11 +117,7 @@ impl<E: Entity> Entities<E> {
     }
 
     /// Somebody answers a saga of this service.
-    pub(super) async fn replied(
-        &mut self,
-        message: &Message,
-        turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    pub(super) async fn replied(&mut self, message: &Message, turn: Turn) -> Decided<E> {
         let (name, version) = (&message.name, message.type_version);
         let reply = Incoming::<E::Saga>::decode(name, version, message.body.get())?;
         let id = SagaId(message.entity);

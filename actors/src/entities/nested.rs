@@ -8,7 +8,7 @@ use super::Entities;
 use super::messages::reply_to;
 use crate::entity::{Ask, Entity};
 use crate::saga;
-use crate::step::{Step, StepError, Turn};
+use crate::step::{Decided, Step, StepError, Turn};
 
 impl<E: Entity> Entities<E> {
     /// Begins a saga as a step of another one, or undoes it. Both commands may come again.
@@ -17,7 +17,7 @@ impl<E: Entity> Entities<E> {
         message: &Message,
         command: NestedCommand,
         turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    ) -> Decided<E> {
         let id = command.saga();
         let Some(attempt) = message.attempt.clone() else {
             return Err(StepError::Impossible(format!(
@@ -42,23 +42,18 @@ impl<E: Entity> Entities<E> {
             }
             NestedCommand::Undo(UndoSaga { saga }) => {
                 let reply = reply_to(message, parent.attempt.saga, &never_begun())?;
-                Ok(Step {
+                Ok(Box::new(Step {
                     messages: vec![reply],
                     correlation_id: saga.0,
                     entity: saga.0,
                     time: turn.now,
                     ..Step::default()
-                })
+                }))
             }
         }
     }
 
-    async fn begin_nested(
-        &mut self,
-        begin: BeginSaga,
-        parent: Parent,
-        turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    async fn begin_nested(&mut self, begin: BeginSaga, parent: Parent, turn: Turn) -> Decided<E> {
         let Some(definition) = Definitions::of(E::SAGAS).newest(&begin.name) else {
             let text = format!("service {} has no saga {}", E::SERVICE, begin.name);
             return Err(StepError::Impossible(text));

@@ -16,7 +16,7 @@ use crate::entity::{
     self, Answered, Change, Entity, LocalRefusal, Notice, Outcome as EntityOutcome, Waiting,
 };
 use crate::saga::{Ask, Outcome, Standing, Told};
-use crate::step::{Step, StepError, Turn};
+use crate::step::{Decided, Step, StepError, Turn};
 
 /// How things stand when a saga's effects have been carried out.
 pub(super) struct Carried<E: Entity> {
@@ -32,7 +32,7 @@ impl<E: Entity> Entities<E> {
         id: SagaId,
         ask: Ask<E::Saga>,
         turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    ) -> Decided<E> {
         let told = self.ask_saga(id, ask, turn).await?;
         let (step, _) = self.carry_on(told, turn).await?;
         Ok(step)
@@ -43,15 +43,15 @@ impl<E: Entity> Entities<E> {
         &mut self,
         told: Told<E::Saga>,
         turn: Turn,
-    ) -> Result<(Step<E>, Carried<E>), StepError> {
+    ) -> Result<(Box<Step<E>>, Carried<E>), StepError> {
         let (id, entity) = (told.run.id, told.run.entity);
-        let mut step = Step {
+        let mut step = Box::new(Step {
             correlation_id: id.0,
             entity,
             time: turn.now,
             touched: vec![id.0, entity],
             ..Step::default()
-        };
+        });
 
         let carried = self.carry_out(&mut step, told, None, turn).await?;
         Ok((step, carried))
@@ -241,24 +241,19 @@ impl<E: Entity> Entities<E> {
     }
 
     /// The timer of an entity is due.
-    pub(super) async fn overdue(
-        &mut self,
-        id: Uuid,
-        set_for: Timestamp,
-        turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    pub(super) async fn overdue(&mut self, id: Uuid, set_for: Timestamp, turn: Turn) -> Decided<E> {
         let deadline = self.around.policy.deadline;
         let told = self
             .ask(id, entity::Ask::Overdue { set_for, deadline }, turn)
             .await?;
 
-        let mut step = Step {
+        let mut step = Box::new(Step {
             correlation_id: id,
             entity: id,
             time: turn.now,
             touched: vec![id],
             ..Step::default()
-        };
+        });
         match told.outcome {
             EntityOutcome::Changed(change) => self.add_change(&mut step, *change, turn)?,
             EntityOutcome::Reminds(notice, waits_for) => {

@@ -1,5 +1,7 @@
 //! The actor of one entity: decides one question after the other.
 
+mod in_flight;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +11,10 @@ use sagas::{Fingerprint, Reason, SagaData, SagaId, Timestamp};
 use store::faults::Faults;
 use store::mapping::{Recalled, Stored, recall};
 use uuid::Uuid;
+
+pub(crate) use in_flight::PartAsRead;
+
+use in_flight::InFlight;
 
 use super::outcome::{Before, Waiting};
 use super::{Change, Decision, Entity, MAILBOX, Outcome, Overdue, StepOf, Told};
@@ -51,13 +57,6 @@ pub(crate) enum Ask<E: Entity> {
     Show,
 }
 
-/// A part as the database had it when this turn began, or later.
-#[derive(Debug)]
-pub(crate) struct PartAsRead<E: Entity> {
-    pub key: Uuid,
-    pub stored: Option<E::Part>,
-}
-
 pub(crate) struct AskEntity<E: Entity> {
     pub ask: Ask<E>,
     pub turn: Turn,
@@ -70,9 +69,7 @@ impl<E: Entity> Message for AskEntity<E> {
 pub(crate) struct EntityActor<E: Entity> {
     id: Uuid,
     stored: Option<Stored<E>>,
-    /// Parts changed by units that may not be durable yet, with their tickets: the database does
-    /// not show these changes.
-    in_flight: Vec<(u64, Uuid, Option<E::Part>)>,
+    in_flight: InFlight<E>,
     snapshots: Snapshots,
     faults: Faults,
 }
@@ -87,16 +84,14 @@ impl<E: Entity> EntityActor<E> {
         EntityActor {
             id,
             stored,
-            in_flight: Vec::new(),
+            in_flight: InFlight::new(),
             snapshots,
             faults,
         }
     }
 
     fn decide(&mut self, ask: Ask<E>, turn: Turn) -> Result<Told<E>, StepError> {
-        // Whatever was read for this turn shows these already.
-        self.in_flight
-            .retain(|(ticket, ..)| *ticket > turn.durable_at_read);
+        self.in_flight.is_shown_up_to(turn.durable_at_read);
 
         let is_request = matches!(ask, Ask::Request { .. });
         let outcome = match ask {
@@ -146,7 +141,7 @@ impl<E: Entity> EntityActor<E> {
             Decision::Happens(event) => {
                 let created_by = created_by.filter(|_| !makes(Mistake::KeyForgotten));
                 let change = self.happens(event, created_by, None, turn)?;
-                Ok(Outcome::Changed(Box::new(change)))
+                Ok(Outcome::Changed(change))
             }
             decision => Ok(without_event(decision)),
         }
@@ -184,7 +179,7 @@ impl<E: Entity> EntityActor<E> {
             Decision::Happens(event) => {
                 let mut change = self.happens(event, None, binding, turn)?;
                 change.done = done.map(|done| done.kept(change.head, binding));
-                Ok(Outcome::Changed(Box::new(change)))
+                Ok(Outcome::Changed(change))
             }
             Decision::Joins(saga) => {
                 let until = binding.and_then(|binding| binding.waits_until(turn.now));
@@ -204,7 +199,7 @@ impl<E: Entity> EntityActor<E> {
         part: Option<PartAsRead<E>>,
         turn: Turn,
     ) -> Result<Outcome<E>, StepError> {
-        let part = part.and_then(|part| self.part_now(part));
+        let part = part.and_then(|part| self.in_flight.now(part));
         if let Some(stored) = &self.stored {
             self.may_panic(stored.entity.label());
         }
@@ -215,17 +210,7 @@ impl<E: Entity> EntityActor<E> {
         };
 
         let change = self.happens(event, None, None, turn)?;
-        Ok(Outcome::Replied(reply, Some(Box::new(change))))
-    }
-
-    /// A part after everything decided so far.
-    fn part_now(&self, part: PartAsRead<E>) -> Option<E::Part> {
-        let in_flight = self.in_flight.iter().rev();
-        let newest = in_flight
-            .into_iter()
-            .find(|(_, key, _)| *key == part.key)
-            .map(|(.., part)| part.clone());
-        newest.unwrap_or(part.stored)
+        Ok(Outcome::Replied(reply, Some(change)))
     }
 
     fn step(
@@ -238,7 +223,7 @@ impl<E: Entity> EntityActor<E> {
             Err(refusal) => Ok(Outcome::LocalRefused(refusal)),
             Ok(event) => {
                 let change = self.happens(event, None, None, turn)?;
-                Ok(Outcome::Changed(Box::new(change)))
+                Ok(Outcome::Changed(change))
             }
         }
     }
@@ -265,7 +250,7 @@ impl<E: Entity> EntityActor<E> {
             Some(Overdue::Tells(notice)) => Ok(Outcome::Reminds(notice, waits_for)),
             Some(Overdue::Happens(event)) => {
                 let change = self.happens(event, None, None, turn)?;
-                Ok(Outcome::Changed(Box::new(change)))
+                Ok(Outcome::Changed(change))
             }
         }
     }
@@ -277,7 +262,7 @@ impl<E: Entity> EntityActor<E> {
         created_by: Option<Fingerprint>,
         binding: Option<RequestBinding>,
         turn: Turn,
-    ) -> Result<Change<E>, StepError> {
+    ) -> Result<Box<Change<E>>, StepError> {
         let before = self.stored.take();
         let head = before.as_ref().map(|stored| stored.entity.head());
         let at = head.map_or(turn.now, |head| turn.now.max(head.updated_at));
@@ -309,7 +294,7 @@ impl<E: Entity> EntityActor<E> {
 
         let part = E::part_after(&event).and_then(|(key, part)| {
             let row = stored.entity.part_row(key, part.as_ref());
-            self.in_flight.push((turn.ticket, key, part));
+            self.in_flight.changed(turn.ticket, key, part);
             row
         });
 
@@ -317,7 +302,7 @@ impl<E: Entity> EntityActor<E> {
         let head = stored.entity.head();
         let waiting = Waiting::between(waiting_before.unwrap_or_default(), &stored.entity);
         self.stored = Some(stored);
-        Ok(Change {
+        Ok(Box::new(Change {
             event,
             row,
             part,
@@ -325,7 +310,7 @@ impl<E: Entity> EntityActor<E> {
             done: None,
             head,
             waiting,
-        })
+        }))
     }
 
     fn entity(&self) -> Option<&E> {

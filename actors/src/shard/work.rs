@@ -21,7 +21,7 @@ use super::submit::Cause;
 use super::{Gathered, Shard};
 use crate::entity::Entity;
 use crate::request::Request;
-use crate::step::{Step, StepError};
+use crate::step::{Decided, StepError};
 use crate::supervision::{ActorError, text_of};
 
 /// A shard tries a piece of work this many times at once, each time with a fresh actor.
@@ -183,7 +183,7 @@ impl<E: Entity> Shard<E> {
         &mut self,
         piece: Piece<'_, E>,
         durable_at_read: u64,
-    ) -> Result<Box<Step<E>>, StepError> {
+    ) -> Decided<E> {
         let (mut failures, mut loads) = (0, 0);
 
         loop {
@@ -216,23 +216,15 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    async fn decide(
-        &mut self,
-        piece: &Piece<'_, E>,
-        durable_at_read: u64,
-    ) -> Result<Box<Step<E>>, StepError> {
+    async fn decide(&mut self, piece: &Piece<'_, E>, durable_at_read: u64) -> Decided<E> {
         let turn = self.turn_of(durable_at_read);
         let entities = &mut self.entities;
         // It stays where it is: it is large, and to hand it on would copy it.
         let mut decided = pin!(async {
             match piece {
-                Piece::Message { message, .. } => {
-                    entities.message(message, turn).await.map(Box::new)
-                }
-                Piece::Request(request) => entities.request(request, turn).await.map(Box::new),
-                Piece::Timer(id, set_for) => {
-                    entities.timer(*id, *set_for, turn).await.map(Box::new)
-                }
+                Piece::Message { message, .. } => entities.message(message, turn).await,
+                Piece::Request(request) => entities.request(request, turn).await,
+                Piece::Timer(id, set_for) => entities.timer(*id, *set_for, turn).await,
             }
         });
 

@@ -245,9 +245,9 @@ pub async fn run<C: Command>(
     api: Data<Api>,
     payload: Payload,
 ) -> HttpResponse {
-    C::meter(&api.meters)
-        .watch(&request, carried_out::<C>(&request, &api, payload))
-        .await
+    // It is large, and whoever hands it on until it is asked for the first time would copy it.
+    let work = Box::pin(carried_out::<C>(&request, &api, payload));
+    C::meter(&api.meters).watch(&request, work).await
 }
 
 async fn carried_out<C: Command>(

@@ -56,6 +56,7 @@ enum Doing {
 pub struct Connection {
     patience: Patience,
     doing: Cell<Doing>,
+    /// Since when, unless the node works.
     since: Cell<Instant>,
     /// Wakes the task that serves the connection.
     waker: Cell<Option<Waker>>,
@@ -73,7 +74,10 @@ impl Connection {
 
     fn begin(&self, doing: Doing) {
         self.doing.set(doing);
-        self.since.set(Instant::now());
+        // Nobody asks how long the node has worked.
+        if doing != Doing::Working {
+            self.since.set(Instant::now());
+        }
     }
 
     /// Has it end at once. A client whose next request is on its way sees what it would have seen a
@@ -158,10 +162,10 @@ impl Stream {
         };
 
         loop {
-            if Instant::now() >= end {
-                return Poll::Ready(());
-            }
             if self.timer.is_elapsed() || self.timer.deadline() > end {
+                if Instant::now() >= end {
+                    return Poll::Ready(());
+                }
                 self.timer.as_mut().reset(end);
             }
             ready!(self.timer.as_mut().poll(cx));
