@@ -3,7 +3,10 @@
 pub(crate) mod salvage;
 
 use sagas::{ShardId, Timestamp, WireMessage};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 use uuid::Uuid;
 
 use crate::log::{Destination, Message};
@@ -46,6 +49,7 @@ pub(crate) async fn messages(
 
     loop {
         let rows = page(source, destination, beyond, limit)
+            .filter(reaches_beyond(after))
             .into_model::<Stored>()
             .all(&database.read)
             .await
@@ -124,6 +128,20 @@ fn page(
         .filter(wanted)
         .order_by_asc(outbox::Column::Sequence)
         .limit(u64::try_from(page).unwrap_or(u64::MAX))
+}
+
+/// That a row may hold messages after one: most of those before it need not be read. A row whose
+/// count cannot be right is left to whoever reads it.
+fn reaches_beyond(after: u64) -> Condition {
+    let (sequence, count) = (outbox::Column::Sequence, outbox::Column::Count);
+    let most = i32::try_from(MAX_MESSAGES).unwrap_or(i32::MAX);
+    // The sequence that comes after its last message.
+    let next = Expr::col(sequence).add(Expr::col(count));
+
+    Condition::any()
+        .add(sequence.gt(signed(after)))
+        .add(next.gt(signed(after).saturating_add(1)))
+        .add(count.not_between(1, most))
 }
 
 /// The events of an entity, which lies in `shard`, from `from_version` on, oldest first, at most
