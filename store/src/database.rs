@@ -12,6 +12,8 @@ mod wal;
 use std::path::{Path, PathBuf};
 
 use sagas::Service;
+#[cfg(feature = "testing")]
+use sea_orm::MockDatabaseConnection;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait};
 
@@ -166,18 +168,18 @@ impl ServiceDatabase {
         })
     }
 
-    /// A database that is read through any connection of SeaORM.
+    /// A database in memory.
     #[cfg(feature = "testing")]
     pub(crate) fn simulated(
         schema: ServiceSchema,
-        read: DatabaseConnection,
+        read: MockDatabaseConnection,
     ) -> Result<Self, StoreError> {
         schema.register()?;
         Ok(ServiceDatabase {
             service: schema.service,
             schema,
             location: Location::File(PathBuf::from("memory")),
-            read: Reading::file(read),
+            read: Reading::memory(read),
         })
     }
 

@@ -13,6 +13,8 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
     QueryResult, RuntimeErr, Statement, TransactionTrait,
 };
+#[cfg(feature = "testing")]
+use sea_orm::{DatabaseConnectionType, MockDatabaseConnection};
 use tokio::time::timeout;
 
 /// Longer than a server lets a statement of a reader run, and a reader wait for a connection.
@@ -29,6 +31,10 @@ pub struct Reading {
     connections: DatabaseConnection,
     /// Of a server; a file is always there.
     limit: Option<Limit>,
+    /// A database in memory answers at once. On the way through SeaORM's connection each query
+    /// moves kilobytes, for it may have any pool to wait for.
+    #[cfg(feature = "testing")]
+    at_once: Option<Arc<MockDatabaseConnection>>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +76,19 @@ impl Reading {
         Reading {
             connections,
             limit: None,
+            #[cfg(feature = "testing")]
+            at_once: None,
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn memory(answers: MockDatabaseConnection) -> Self {
+        let answers = Arc::new(answers);
+        let connection = DatabaseConnectionType::MockDatabaseConnection(Arc::clone(&answers));
+        Reading {
+            connections: connection.into(),
+            limit: None,
+            at_once: Some(answers),
         }
     }
 
@@ -81,6 +100,8 @@ impl Reading {
         Reading {
             connections,
             limit: Some(limit),
+            #[cfg(feature = "testing")]
+            at_once: None,
         }
     }
 
@@ -136,10 +157,18 @@ impl ConnectionTrait for Reading {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        #[cfg(feature = "testing")]
+        if let Some(memory) = &self.at_once {
+            return memory.query_one(statement);
+        }
         self.answer(self.connections.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        #[cfg(feature = "testing")]
+        if let Some(memory) = &self.at_once {
+            return memory.query_all(statement);
+        }
         self.answer(self.connections.query_all_raw(statement)).await
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use sagas::ShardId;
 use sea_orm::{
-    DatabaseConnectionType, DbBackend, DbErr, ExecResult, MockDatabase, MockDatabaseConnection,
-    MockDatabaseTrait, QueryResult, RuntimeErr, Statement, Transaction,
+    DbBackend, DbErr, ExecResult, MockDatabase, MockDatabaseConnection, MockDatabaseTrait,
+    QueryResult, RuntimeErr, Statement, Transaction,
 };
 use tempfile::TempDir;
 
@@ -108,8 +108,7 @@ impl MemoryDatabase {
             database: self.clone(),
             trouble,
         });
-        let read = DatabaseConnectionType::MockDatabaseConnection(Arc::new(reading));
-        ServiceDatabase::simulated(self.schema, read.into())
+        ServiceDatabase::simulated(self.schema, reading)
     }
 
     /// It, as the journal of a node writes it.
