@@ -5,10 +5,12 @@ pub(crate) mod salvage;
 use sagas::{ShardId, Timestamp, WireMessage};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, DbBackend, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect, Select, Statement,
 };
 use uuid::Uuid;
 
+use crate::fixed::FixedQuery;
 use crate::log::{Destination, Message};
 use crate::mapping::signed;
 use crate::tables::{history, outbox};
@@ -46,14 +48,15 @@ pub(crate) async fn messages(
     let mut previous = after;
     // The row that holds the message `after` may hold later ones too.
     let mut beyond = signed(after).saturating_sub(i64::try_from(MAX_MESSAGES).unwrap_or(0));
+    let at_once = rows_at_once(destination, limit);
+    let backend = database.read.backend();
+    let wanted = |message: &Message| message.destination == destination && message.sequence > after;
 
     loop {
-        let rows = page(source, destination, beyond, limit)
-            .filter(reaches_beyond(after))
-            .into_model::<Stored>()
-            .all(&database.read)
-            .await
-            .map_err(|e| database.failed(e))?;
+        let page = page(backend, (source, destination), (beyond, after), at_once);
+        let rows = Stored::find_by_statement(page).all(&database.read).await;
+        let rows = rows.map_err(|e| database.failed(e))?;
+        let is_last = rows.len() < at_once;
 
         // A row without a place comes last.
         let Some(last) = rows.iter().filter_map(|row| row.sequence).next_back() else {
@@ -66,17 +69,18 @@ pub(crate) async fn messages(
             let salvaged = row.salvage(source);
             read.damaged |= salvaged.damaged;
 
-            for mut message in salvaged.messages {
-                if message.destination != destination || message.sequence <= after {
-                    continue;
-                }
+            for mut message in salvaged.messages.into_iter().filter(wanted) {
                 if read.messages.len() == limit {
                     return Ok(read);
                 }
-                message.previous = previous;
-                previous = message.sequence;
+                message.previous = std::mem::replace(&mut previous, message.sequence);
                 read.messages.push(message);
             }
+        }
+
+        if is_last {
+            read.to_the_end = true;
+            return Ok(read);
         }
     }
 }
@@ -108,40 +112,66 @@ pub(crate) async fn event_before(
     Ok(before.max().unwrap_or(sequence.saturating_sub(1)))
 }
 
-/// Rows that may hold messages to a destination.
-fn page(
-    source: ShardId,
-    destination: Destination,
-    beyond: i64,
-    limit: usize,
-) -> Select<outbox::Entity> {
-    let (wanted, page) = match destination {
+fn rows_at_once(destination: Destination, limit: usize) -> usize {
+    match destination {
         // Each of these rows has an event.
-        Destination::Events => (outbox::Column::Events.is_not_null(), limit.clamp(1, PAGE)),
+        Destination::Events => limit.clamp(1, PAGE),
         // Most of these are for other shards.
-        Destination::Shard(_) => (outbox::Column::Messages.is_not_null(), PAGE),
+        Destination::Shard(_) => PAGE,
+    }
+}
+
+/// Asks for the rows beyond a sequence that may hold messages to a destination after another.
+fn page(
+    backend: DbBackend,
+    (source, destination): (ShardId, Destination),
+    (beyond, after): (i64, u64),
+    rows: usize,
+) -> Statement {
+    static EVENTS: FixedQuery = FixedQuery::new();
+    static MESSAGES: FixedQuery = FixedQuery::new();
+    let (fixed, wanted) = match destination {
+        Destination::Events => (&EVENTS, outbox::Column::Events),
+        Destination::Shard(_) => (&MESSAGES, outbox::Column::Messages),
     };
 
-    outbox::Entity::find()
-        .filter(outbox::Column::Shard.eq(i32::from(source.number)))
-        .filter(outbox::Column::Sequence.gt(beyond))
-        .filter(wanted)
-        .order_by_asc(outbox::Column::Sequence)
-        .limit(u64::try_from(page).unwrap_or(u64::MAX))
+    let (shard, after) = (i32::from(source.number), signed(after));
+    let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+    let values = [
+        shard.into(),
+        beyond.into(),
+        after.into(),
+        after.saturating_add(1).into(),
+        1_i32.into(),
+        most_messages().into(),
+        rows.into(),
+    ];
+    fixed.bound(backend, values, || {
+        outbox::Entity::find()
+            .filter(outbox::Column::Shard.eq(shard))
+            .filter(outbox::Column::Sequence.gt(beyond))
+            .filter(wanted.is_not_null())
+            .filter(reaches_beyond(after))
+            .order_by_asc(outbox::Column::Sequence)
+            .limit(rows)
+    })
 }
 
 /// That a row may hold messages after one: most of those before it need not be read. A row whose
 /// count cannot be right is left to whoever reads it.
-fn reaches_beyond(after: u64) -> Condition {
+fn reaches_beyond(after: i64) -> Condition {
     let (sequence, count) = (outbox::Column::Sequence, outbox::Column::Count);
-    let most = i32::try_from(MAX_MESSAGES).unwrap_or(i32::MAX);
     // The sequence that comes after its last message.
     let next = Expr::col(sequence).add(Expr::col(count));
 
     Condition::any()
-        .add(sequence.gt(signed(after)))
-        .add(next.gt(signed(after).saturating_add(1)))
-        .add(count.not_between(1, most))
+        .add(sequence.gt(after))
+        .add(next.gt(after.saturating_add(1)))
+        .add(count.not_between(1, most_messages()))
+}
+
+fn most_messages() -> i32 {
+    i32::try_from(MAX_MESSAGES).unwrap_or(i32::MAX)
 }
 
 /// The events of an entity, which lies in `shard`, from `from_version` on, oldest first, at most

@@ -21,6 +21,7 @@ pub mod deployment;
 pub mod entities;
 pub mod error;
 pub mod faults;
+mod fixed;
 pub mod history;
 pub mod inspection;
 pub mod journal;

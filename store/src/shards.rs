@@ -1,8 +1,9 @@
 //! What an owner reads of a shard after it has taken it over.
 
 use ::sagas::{Service, ShardId};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder};
 
+use crate::fixed::FixedQuery;
 use crate::log::{Heads, InboxPositions, SourceStream, Stream};
 use crate::parking::ParkedHead;
 use crate::tables::{inbox, shard};
@@ -44,11 +45,13 @@ pub async fn positions(
     database: &ServiceDatabase,
     shard: ShardId,
 ) -> Result<InboxPositions, StoreError> {
-    let rows = inbox::Entity::find()
-        .filter(inbox::Column::Shard.eq(i32::from(shard.number)))
-        .all(&database.read)
-        .await
-        .map_err(|e| database.failed(e))?;
+    static QUERY: FixedQuery = FixedQuery::new();
+    let number = i32::from(shard.number);
+    let query = QUERY.bound(database.read.backend(), [number.into()], || {
+        inbox::Entity::find().filter(inbox::Column::Shard.eq(number))
+    });
+    let rows = inbox::Model::find_by_statement(query).all(&database.read);
+    let rows = rows.await.map_err(|e| database.failed(e))?;
 
     let what = || format!("inbox of shard {shard}");
     rows.iter().map(|row| position(row, what)).collect()
@@ -78,11 +81,13 @@ fn position(
 /// # Errors
 /// When the database does not answer, or a row cannot be read.
 pub async fn heard(database: &ServiceDatabase) -> Result<InboxPositions, StoreError> {
-    let rows = inbox::Entity::find()
-        .filter(inbox::Column::Stream.eq(Stream::Events.name()))
-        .all(&database.read)
-        .await
-        .map_err(|e| database.failed(e))?;
+    static QUERY: FixedQuery = FixedQuery::new();
+    let events = Stream::Events.name();
+    let query = QUERY.bound(database.read.backend(), [events.into()], || {
+        inbox::Entity::find().filter(inbox::Column::Stream.eq(events))
+    });
+    let rows = inbox::Model::find_by_statement(query).all(&database.read);
+    let rows = rows.await.map_err(|e| database.failed(e))?;
 
     let what = || format!("inbox of {}", database.service);
     rows.iter().map(|row| position(row, what)).collect()
@@ -125,10 +130,10 @@ pub async fn owners(database: &ServiceDatabase) -> Result<Vec<Ownership>, StoreE
 pub(crate) async fn noted_heads(
     database: &ServiceDatabase,
 ) -> Result<Vec<(ShardId, Heads)>, StoreError> {
-    let rows = shard::Entity::find()
-        .all(&database.read)
-        .await
-        .map_err(|e| database.failed(e))?;
+    static QUERY: FixedQuery = FixedQuery::new();
+    let query = QUERY.bound(database.read.backend(), [], shard::Entity::find);
+    let rows = shard::Model::find_by_statement(query).all(&database.read);
+    let rows = rows.await.map_err(|e| database.failed(e))?;
 
     let noted = |row: shard::Model| {
         let shard = ShardId::new(database.service, u16::try_from(row.shard).ok()?);
