@@ -44,12 +44,21 @@ pub(crate) struct Salvaged {
 
 impl FromQueryResult for Stored {
     fn from_query_result(result: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
-        Ok(Stored {
-            sequence: result.try_get(prefix, "sequence").ok(),
-            row: Model::from_query_result(result, prefix).map_err(Into::into),
-            entity: result.try_get(prefix, "entity_id").ok(),
-            version: result.try_get(prefix, "version").ok().flatten(),
-            time: result.try_get(prefix, "time").ok(),
+        Ok(match Model::from_query_result(result, prefix) {
+            Ok(row) => Stored {
+                sequence: Some(row.sequence),
+                entity: Some(row.entity_id),
+                version: row.version,
+                time: Some(row.time),
+                row: Ok(row),
+            },
+            Err(error) => Stored {
+                sequence: result.try_get(prefix, "sequence").ok(),
+                entity: result.try_get(prefix, "entity_id").ok(),
+                version: result.try_get(prefix, "version").ok().flatten(),
+                time: result.try_get(prefix, "time").ok(),
+                row: Err(error.into()),
+            },
         })
     }
 }
