@@ -200,4 +200,8 @@ impl Log for ClusterLog {
     fn has_exact_heads(&self) -> bool {
         false
     }
+
+    fn knows_all_heads(&self) -> bool {
+        self.here.knows_all_heads()
+    }
 }

@@ -7,10 +7,11 @@
 mod backlog;
 mod subscribers;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::HashMap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use metrics::counter;
@@ -257,6 +258,13 @@ impl Log for EmbeddedLog {
     fn sources(&self) -> Vec<ShardId> {
         let shards = |database: &ServiceDatabase| ShardId::all_of(database.service, self.shards);
         self.databases.iter().flat_map(shards).collect()
+    }
+
+    fn knows_all_heads(&self) -> bool {
+        let known = self.lock_heads();
+        self.sources()
+            .iter()
+            .all(|source| known.contains_key(source))
     }
 }
 

@@ -141,4 +141,8 @@ impl Log for SimulatedLog {
     fn has_exact_heads(&self) -> bool {
         self.log.has_exact_heads()
     }
+
+    fn knows_all_heads(&self) -> bool {
+        self.log.knows_all_heads()
+    }
 }
