@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use sagas::SagaPolicy;
@@ -143,11 +143,18 @@ impl Default for NodeConfig {
         NodeConfig {
             name: "node-1".to_owned(),
             shards: 16,
-            arbiters: std::thread::available_parallelism().map_or(1, NonZero::get),
+            arbiters: cores(),
             live_actors: 100_000,
             sagas: SagaPolicy::default(),
             retention: Duration::from_secs(24 * 3600),
             loading: BTreeMap::new(),
         }
     }
+}
+
+/// Looked at once: the system reads files to tell.
+fn cores() -> usize {
+    static CORES: LazyLock<usize> =
+        LazyLock::new(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+    *CORES
 }
