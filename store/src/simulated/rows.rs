@@ -1,11 +1,11 @@
 //! Rows of SQLite as SeaORM takes them from a database that it does not know.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use rusqlite::types::{ToSqlOutput, Value as Bound, ValueRef};
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 use sea_orm::{ColumnTrait, ColumnType, Iterable, Statement, Value};
 use uuid::Uuid;
@@ -13,19 +13,32 @@ use uuid::Uuid;
 use crate::tables::{action, bulk, inbox, outbox, parked, saga, shard, timer};
 
 /// SeaORM reads tuples of up to so many columns, and finds those by their places among the sorted
-/// names. In narrow rows each column is there by its place, too, and places come before names.
+/// names. In narrow rows each column is there by its place, too, and places come before names;
+/// unless they are rows of a whole table, which are read by their names.
 const TUPLE: usize = 6;
 
 /// By name.
-pub(super) type Row = BTreeMap<String, Value>;
+pub(super) type Row = BTreeMap<Key, Value>;
+
+/// The key of a column. All rows share its text, until SeaORM makes one of its own of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    /// Among the keys of its row, whose texts need not be compared then.
+    place: usize,
+    text: Rc<str>,
+}
+
+impl From<Key> for String {
+    fn from(key: Key) -> String {
+        String::from(&*key.text)
+    }
+}
 
 pub(super) fn read(connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
-    let bound = statement.values.iter().flat_map(|values| &values.0);
-    let bound = bound.map(bind).collect::<rusqlite::Result<Vec<_>>>()?;
-
     let mut prepared = connection.prepare_cached(&statement.sql)?;
     let columns = known_columns(&statement.sql, &prepared);
-    let mut found = prepared.query(params_from_iter(bound))?;
+    let bound = statement.values.iter().flat_map(|values| &values.0);
+    let mut found = prepared.query(params_from_iter(bound.map(Bindable)))?;
 
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
@@ -44,7 +57,7 @@ const KNOWN: usize = 1_000;
 /// As [`columns`], looked at once for each text: all disks of a simulation have the same tables.
 fn known_columns(sql: &str, prepared: &rusqlite::Statement<'_>) -> Rc<[Column]> {
     thread_local! {
-        static BY_TEXT: RefCell<HashMap<String, Rc<[Column]>>> = RefCell::default();
+        static BY_TEXT: RefCell<foldhash::HashMap<String, Rc<[Column]>>> = RefCell::default();
     }
 
     BY_TEXT.with_borrow_mut(|known| {
@@ -63,25 +76,28 @@ fn known_columns(sql: &str, prepared: &rusqlite::Statement<'_>) -> Rc<[Column]> 
 /// By key, as a row has them.
 fn columns(prepared: &rusqlite::Statement<'_>) -> Vec<Column> {
     let described = prepared.columns();
-    let is_narrow = described.len() <= TUPLE;
+    let names: Vec<&str> = described.iter().map(rusqlite::Column::name).collect();
+    let is_narrow = names.len() <= TUPLE && !narrow_tables().iter().any(|table| *table == names);
+
     let described = described.iter().enumerate().flat_map(|(index, column)| {
         let kind = Kind::of(column.name(), column.decl_type());
-        let name = Column {
-            key: column.name().to_owned(),
-            index,
-            kind,
-        };
-        let place = is_narrow.then(|| Column {
-            key: format!("{index:04}"),
-            index,
-            kind,
-        });
+        let place = is_narrow.then(|| (format!("{index:04}"), index, kind));
+        let name = (column.name().to_owned(), index, kind);
         [place, Some(name)].into_iter().flatten()
     });
+    let mut described: Vec<_> = described.collect();
+    described.sort_by(|(one, ..), (other, ..)| one.cmp(other));
 
-    let mut columns: Vec<_> = described.collect();
-    columns.sort_by(|one, other| one.key.cmp(&other.key));
-    columns
+    let keyed = described.into_iter().enumerate();
+    let column = |(place, (text, index, kind)): (usize, (String, usize, Kind))| Column {
+        key: Key {
+            place,
+            text: text.into(),
+        },
+        index,
+        kind,
+    };
+    keyed.map(column).collect()
 }
 
 /// Every row of every table, as text.
@@ -130,8 +146,18 @@ fn small_columns() -> &'static BTreeSet<String> {
     })
 }
 
+/// The columns of the narrow tables that are read most.
+fn narrow_tables() -> &'static [Vec<String>; 2] {
+    fn of<C: ColumnTrait + Iterable>() -> Vec<String> {
+        C::iter().map(|column| column.to_string()).collect()
+    }
+
+    static NARROW: OnceLock<[Vec<String>; 2]> = OnceLock::new();
+    NARROW.get_or_init(|| [of::<inbox::Column>(), of::<timer::Column>()])
+}
+
 struct Column {
-    key: String,
+    key: Key,
     index: usize,
     kind: Kind,
 }
@@ -159,9 +185,10 @@ impl Kind {
             (Kind::Small, ValueRef::Integer(number)) => Value::Int(i32::try_from(number).ok()),
             (_, ValueRef::Integer(number)) => Value::BigInt(Some(number)),
             (_, ValueRef::Real(number)) => Value::Double(Some(number)),
-            (_, ValueRef::Text(text)) => {
-                Value::String(Some(String::from_utf8_lossy(text).into_owned()))
-            }
+            (_, ValueRef::Text(text)) => Value::String(Some(match std::str::from_utf8(text) {
+                Ok(text) => text.to_owned(),
+                Err(_) => String::from_utf8_lossy(text).into_owned(),
+            })),
             (Kind::Uuid | Kind::Other, ValueRef::Blob(bytes)) => match Uuid::from_slice(bytes) {
                 Ok(id) => Value::Uuid(Some(id)),
                 Err(_) => Value::Bytes(Some(bytes.to_vec())),
@@ -171,27 +198,35 @@ impl Kind {
     }
 }
 
-fn bind(value: &Value) -> rusqlite::Result<ToSqlOutput<'static>> {
-    let bound = match value {
-        Value::Bool(value) => value.map(|value| Bound::Integer(i64::from(value))),
-        Value::TinyInt(value) => value.map(|value| Bound::Integer(i64::from(value))),
-        Value::SmallInt(value) => value.map(|value| Bound::Integer(i64::from(value))),
-        Value::Int(value) => value.map(|value| Bound::Integer(i64::from(value))),
-        Value::BigInt(value) => value.map(Bound::Integer),
-        Value::TinyUnsigned(value) => value.map(|value| Bound::Integer(i64::from(value))),
-        Value::SmallUnsigned(value) => value.map(|value| Bound::Integer(i64::from(value))),
-        Value::Unsigned(value) => value.map(|value| Bound::Integer(i64::from(value))),
-        Value::BigUnsigned(value) => value
-            .map(|value| i64::try_from(value).map(Bound::Integer))
-            .transpose()
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
-        Value::String(value) => value.clone().map(Bound::Text),
-        Value::Bytes(value) => value.clone().map(Bound::Blob),
-        Value::Uuid(value) => value.map(|id| Bound::Blob(id.as_bytes().to_vec())),
-        other => {
-            let unknown = format!("{other:?} is not bound by any query of a store");
-            return Err(rusqlite::Error::ToSqlConversionFailure(unknown.into()));
-        }
-    };
-    Ok(ToSqlOutput::Owned(bound.unwrap_or(Bound::Null)))
+/// A value of SeaORM's, as SQLite takes it.
+struct Bindable<'a>(&'a Value);
+
+impl ToSql for Bindable<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let integer = |number: Option<i64>| number.map(ValueRef::Integer);
+        let bound = match self.0 {
+            Value::Bool(value) => integer(value.map(i64::from)),
+            Value::TinyInt(value) => integer(value.map(i64::from)),
+            Value::SmallInt(value) => integer(value.map(i64::from)),
+            Value::Int(value) => integer(value.map(i64::from)),
+            Value::BigInt(value) => integer(*value),
+            Value::TinyUnsigned(value) => integer(value.map(i64::from)),
+            Value::SmallUnsigned(value) => integer(value.map(i64::from)),
+            Value::Unsigned(value) => integer(value.map(i64::from)),
+            Value::BigUnsigned(value) => integer(
+                value
+                    .map(i64::try_from)
+                    .transpose()
+                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
+            ),
+            Value::String(value) => value.as_ref().map(|text| ValueRef::Text(text.as_bytes())),
+            Value::Bytes(value) => value.as_ref().map(|bytes| ValueRef::Blob(bytes)),
+            Value::Uuid(value) => value.as_ref().map(|id| ValueRef::Blob(id.as_bytes())),
+            other => {
+                let unknown = format!("{other:?} is not bound by any query of a store");
+                return Err(rusqlite::Error::ToSqlConversionFailure(unknown.into()));
+            }
+        };
+        Ok(ToSqlOutput::Borrowed(bound.unwrap_or(ValueRef::Null)))
+    }
 }
