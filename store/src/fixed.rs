@@ -31,15 +31,12 @@ impl FixedQuery {
             DbBackend::Postgres => &self.on_a_server,
             _ => &self.in_a_file,
         };
-        let mut described_now = None;
-        let sql = text.get_or_init(|| {
-            let statement = described().build(backend);
-            described_now.insert(statement).sql.clone()
-        });
+        let sql = text.get_or_init(|| described().build(backend).sql);
         let statement = Statement::from_sql_and_values(backend, sql, values);
 
-        debug_assert!(
-            described_now.is_none_or(|described| described == statement),
+        debug_assert_eq!(
+            statement,
+            described().build(backend),
             "these values are not those of the description"
         );
         statement

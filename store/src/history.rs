@@ -3,10 +3,10 @@
 pub(crate) mod salvage;
 
 use sagas::{ShardId, Timestamp, WireMessage};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Func, FunctionCall};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, Select, Statement,
+    ColumnTrait, DbBackend, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Statement,
 };
 use uuid::Uuid;
 
@@ -46,8 +46,7 @@ pub(crate) async fn messages(
     };
 
     let mut previous = after;
-    // The row that holds the message `after` may hold later ones too.
-    let mut beyond = signed(after).saturating_sub(i64::try_from(MAX_MESSAGES).unwrap_or(0));
+    let mut beyond = i64::MIN;
     let at_once = rows_at_once(destination, limit);
     let backend = database.read.backend();
     let wanted = |message: &Message| message.destination == destination && message.sequence > after;
@@ -140,38 +139,34 @@ fn page(
     let values = [
         shard.into(),
         beyond.into(),
+        shard.into(),
         after.into(),
-        after.saturating_add(1).into(),
-        1_i32.into(),
-        most_messages().into(),
+        0_i64.into(),
         rows.into(),
     ];
     fixed.bound(backend, values, || {
         outbox::Entity::find()
             .filter(outbox::Column::Shard.eq(shard))
             .filter(outbox::Column::Sequence.gt(beyond))
+            .filter(
+                Expr::col((outbox::Entity, outbox::Column::Sequence)).gte(holding(shard, after)),
+            )
             .filter(wanted.is_not_null())
-            .filter(reaches_beyond(after))
             .order_by_asc(outbox::Column::Sequence)
             .limit(rows)
     })
 }
 
-/// That a row may hold messages after one: most of those before it need not be read. A row whose
-/// count cannot be right is left to whoever reads it.
-fn reaches_beyond(after: i64) -> Condition {
-    let (sequence, count) = (outbox::Column::Sequence, outbox::Column::Count);
-    // The sequence that comes after its last message.
-    let next = Expr::col(sequence).add(Expr::col(count));
-
-    Condition::any()
-        .add(sequence.gt(after))
-        .add(next.gt(after.saturating_add(1)))
-        .add(count.not_between(1, most_messages()))
-}
-
-fn most_messages() -> i32 {
-    i32::try_from(MAX_MESSAGES).unwrap_or(i32::MAX)
+/// The place of the last row at or before a sequence, which may hold later messages, too. How many a
+/// row says that it holds is not asked: where that is wrong, its messages are still there.
+fn holding(shard: i32, sequence: i64) -> FunctionCall {
+    let before = outbox::Entity::find()
+        .select_only()
+        .column_as(outbox::Column::Sequence.max(), "last")
+        .filter(outbox::Column::Shard.eq(shard))
+        .filter(outbox::Column::Sequence.lte(sequence))
+        .into_query();
+    Func::coalesce([before.into(), Expr::val(0_i64)])
 }
 
 /// The events of an entity, which lies in `shard`, from `from_version` on, oldest first, at most

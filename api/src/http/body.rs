@@ -1,14 +1,12 @@
 //! Takes in the bodies of commands, within bounds of size, time and number.
 
-use std::future::Future;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut, Payload};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 
 use super::Problem;
 use super::commands::Takes;
@@ -106,42 +104,28 @@ pub async fn take(
         return Err(Problem::too_large(most));
     }
 
-    let mut body = pin!(collect(payload, most, &limits.large));
-    // Most have come with the head, and need nobody to watch over them.
-    let body = match body.as_mut().now_or_never() {
-        Some(body) => body,
-        None => wait_for(body, request, limits, shutdown).await,
-    };
-    body?.decoded(encoding, most, &limits.large)
-}
-
-/// Waits for a body, which is its client's turn, while the node takes requests.
-async fn wait_for(
-    body: impl Future<Output = Result<Body, Problem>>,
-    request: &HttpRequest,
-    limits: &Limits,
-    shutdown: &Shutdown,
-) -> Result<Body, Problem> {
     let under = request.conn_data::<Rc<Under>>();
     if let Some(under) = under {
         under.receives();
     }
     let body = tokio::select! {
         biased;
-        body = within(limits.within, body) => body,
+        body = collect_within(limits.within, payload, most, &limits.large) => body,
         () = shutdown::requested(shutdown.clone()) => Err(Problem::ending()),
     };
     if let Some(under) = under {
         under.works();
     }
-    body
+    body?.decoded(encoding, most, &limits.large)
 }
 
-async fn within(
+async fn collect_within(
     limit: Duration,
-    body: impl Future<Output = Result<Body, Problem>>,
+    payload: Payload,
+    most: usize,
+    large: &InFlight,
 ) -> Result<Body, Problem> {
-    match tokio::time::timeout(limit, body).await {
+    match tokio::time::timeout(limit, collect(payload, most, large)).await {
         Ok(body) => body,
         Err(_) => Err(Problem::too_slow(limit)),
     }
@@ -238,8 +222,9 @@ mod tests {
 
         let payload = Payload::from_request(&request, &mut payload).await.unwrap();
         let large = InFlight::new(1);
-        let body = collect(payload, 100, &large);
-        let problem = within(Duration::from_millis(5), body).await.unwrap_err();
+        let problem = collect_within(Duration::from_millis(5), payload, 100, &large)
+            .await
+            .unwrap_err();
 
         let answer = problem.error_response();
         assert_eq!(

@@ -40,7 +40,9 @@ impl Event {
     /// Decodes a message of one of the shop's services.
     ///
     /// # Errors
-    /// What is wrong with a body of another shape than its type has, in words.
+    /// What is wrong with a body of another shape than its type has, or of a version that comes
+    /// after this release, in words: to pass over what such an event says would show something else
+    /// for good.
     pub fn decode(message: &Message) -> Result<Self, String> {
         let (name, version, body) = (
             message.name.as_ref(),
@@ -48,13 +50,24 @@ impl Event {
             message.body.get(),
         );
 
-        let payload = match message.source.service {
-            domain::CUSTOMERS => CustomerEvent::decode(name, version, body).map(Payload::Customer),
-            _ => OrderEvent::decode(name, version, body).map(Payload::Order),
+        let (payload, names) = match message.source.service {
+            domain::CUSTOMERS => (
+                CustomerEvent::decode(name, version, body).map(Payload::Customer),
+                CustomerEvent::WIRE_NAMES,
+            ),
+            _ => (
+                OrderEvent::decode(name, version, body).map(Payload::Order),
+                OrderEvent::WIRE_NAMES,
+            ),
         };
 
         let payload = match payload {
             Ok(payload) => payload,
+            Err(WireError::UnknownType { .. }) if names.iter().any(|(known, _)| *known == name) => {
+                return Err(format!(
+                    "this release cannot read version {version} of {name}"
+                ));
+            }
             Err(WireError::UnknownType { .. }) => Payload::Unknown,
             Err(WireError::MalformedBody {
                 name,
@@ -110,5 +123,48 @@ impl Event {
             Payload::Customer(_) | Payload::Order(_) => Applied::Taken,
             Payload::Unknown => Applied::Unknown,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Money;
+    use domain::customer::CustomerCreated;
+
+    use super::*;
+
+    fn message(name: &str, type_version: u16) -> Message {
+        let created = CustomerCreated {
+            name: "Ada".to_owned(),
+            credit_limit: Money::from_cents(100),
+        };
+        let event = Event {
+            source: ShardId::new(domain::CUSTOMERS, 1),
+            sequence: 1,
+            entity: Uuid::nil(),
+            version: 1,
+            time: Timestamp::default(),
+            payload: Payload::Customer(CustomerEvent::Created(created)),
+        };
+        Message {
+            name: name.to_owned().into(),
+            type_version,
+            ..event.encode().unwrap()
+        }
+    }
+
+    #[test]
+    fn a_type_of_a_later_release_is_passed_over_and_a_later_version_of_a_known_one_is_not() {
+        let known = Event::decode(&message("customer.created", 1)).unwrap();
+        assert!(matches!(known.payload, Payload::Customer(_)));
+
+        let unknown = Event::decode(&message("customer.frozen", 1)).unwrap();
+        assert!(matches!(unknown.payload, Payload::Unknown));
+
+        let later = Event::decode(&message("customer.created", 9)).unwrap_err();
+        assert_eq!(
+            later,
+            "this release cannot read version 9 of customer.created"
+        );
     }
 }

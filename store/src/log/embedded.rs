@@ -261,10 +261,9 @@ impl Log for EmbeddedLog {
     }
 
     fn knows_all_heads(&self) -> bool {
+        let sources = self.sources();
         let known = self.lock_heads();
-        self.sources()
-            .iter()
-            .all(|source| known.contains_key(source))
+        sources.iter().all(|source| known.contains_key(source))
     }
 }
 

@@ -8,11 +8,11 @@ use crate::history::salvage::Stored;
 use crate::log::Message;
 use crate::mapping::signed;
 use crate::tables::outbox::Model;
-use crate::unit::MAX_MESSAGES;
 
 const ROWS: &str = "SELECT sequence, count, entity_id, version, correlation_id, time, events, \
-                    messages FROM outbox WHERE shard = ?1 AND sequence > ?2 \
-                    AND sequence + count > ?3 ORDER BY sequence";
+                    messages FROM outbox WHERE shard = ?1 AND sequence >= coalesce( \
+                    (SELECT max(sequence) FROM outbox WHERE shard = ?1 AND sequence <= ?2), 0) \
+                    ORDER BY sequence";
 
 /// All messages of a shard after a sequence, wherever they go; of a row that is damaged, what is left.
 pub(super) fn read(
@@ -20,10 +20,8 @@ pub(super) fn read(
     source: ShardId,
     after: u64,
 ) -> rusqlite::Result<Vec<Message>> {
-    // The row that holds the message `after` may hold later ones too.
-    let beyond = signed(after).saturating_sub(i64::try_from(MAX_MESSAGES).unwrap_or(0));
     let mut rows = connection.prepare_cached(ROWS)?;
-    let mut rows = rows.query((source.number, beyond, signed(after).saturating_add(1)))?;
+    let mut rows = rows.query((source.number, signed(after)))?;
 
     let mut messages = Vec::new();
     while let Some(row) = rows.next()? {

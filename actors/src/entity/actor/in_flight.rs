@@ -33,6 +33,7 @@ impl<E: Entity> InFlight<E> {
 
     /// The unit of this ticket leaves the part so.
     pub(super) fn changed(&mut self, ticket: u64, key: Uuid, part: Option<E::Part>) {
+        debug_assert!(self.changes.back().is_none_or(|(last, _)| *last <= ticket));
         self.changes.push_back((ticket, key));
         self.newest.insert(key, (ticket, part));
     }

@@ -151,6 +151,19 @@ fn a_part_that_a_command_has_changed_is_known_before_the_database_shows_it() {
 }
 
 #[test]
+fn a_part_that_two_units_have_changed_is_as_the_later_one_leaves_it() {
+    let mut work = Work::begin();
+    work.command(Command::Fill(SHELF), None);
+    work.turn.ticket += 1;
+    assert!(work.empty(None));
+
+    // The database shows the first of them.
+    work.turn.durable_at_read = work.turn.ticket - 1;
+    work.turn.ticket += 1;
+    assert!(!work.empty(Some(())), "the second one is in flight");
+}
+
+#[test]
 fn a_key_is_bound_by_a_command_that_finds_it_done() {
     let mut work = Work::begin();
     work.command(Command::Lock, None);

@@ -97,6 +97,21 @@ async fn commands_that_cannot_be_read_are_passed_over_and_nobody_waits_for_them(
 }
 
 #[tokio::test]
+async fn what_a_row_holds_is_read_whatever_it_says_how_much_that_is() {
+    for count in ["0", "1", "2", "64", "65"] {
+        let store = Store::with_three_units().await;
+        store.damage(&format!(
+            "UPDATE outbox SET count = {count} WHERE shard = 1 AND sequence = 4"
+        ));
+
+        // From within the row, too.
+        assert_eq!(store.chain(TO_2, 4).await, [(5, 4), (8, 5)], "{count}");
+        assert_eq!(store.chain(TO_3, 5).await, [(6, 5), (9, 6)], "{count}");
+        store.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_row_of_which_nothing_can_be_read_keeps_nobody_from_starting() {
     for damage in [
         "events = '?', messages = '?'",
