@@ -1,8 +1,8 @@
 //! The way of an answer back to a caller on this node, on which it can lie ready without waking
 //! anybody.
 //!
-//! A caller that waits for the end of a saga need not hear that the saga has begun: nothing wakes it
-//! for that. Everything else does: a refusal, a shard that moves, and a request that is dropped.
+//! A caller that waits for the end of a saga need not hear that the saga has begun: nothing wakes
+//! it for that. Everything else does: a refusal, a shard that moves, and a request that is dropped.
 //!
 //! What a caller holds while its request is work goes this way, too. It is let go of when there is
 //! an answer, and when the caller goes.
@@ -152,8 +152,8 @@ impl<E: Entity> Listener<E> {
     /// Waits for the answer.
     ///
     /// # Errors
-    /// [`CommandError::Unavailable`] when there is none any more: the shard has ended with its node,
-    /// or has panicked.
+    /// [`CommandError::Unavailable`] when there is none any more: the shard has ended with its
+    /// node, or has panicked.
     pub(crate) async fn heard(&mut self) -> Result<Heard<E>, CommandError> {
         let answer = self.answer.as_mut().ok_or(CommandError::Unavailable)?;
         let heard = answer.await;

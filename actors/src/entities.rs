@@ -172,8 +172,8 @@ impl<E: Entity> Entities<E> {
         }
     }
 
-    /// Wants what waking a saga needs, or an entity that waits by itself. A timer does not say which:
-    /// only where there is no such saga an entity is looked for.
+    /// Wants what waking a saga needs, or an entity that waits by itself. A timer does not say
+    /// which: only where there is no such saga an entity is looked for.
     pub(crate) fn want_for_timer(&mut self, id: Uuid) {
         self.want_saga(SagaId(id));
         if !E::HANDLERS.is_empty() {

@@ -148,22 +148,23 @@ pub trait Entity:
         None
     }
 
-    /// Whether somebody asks again for what this request asks, when an operator discards it: its saga
-    /// does, or the deadline of whoever waits for it. One for which nobody would cannot be discarded.
+    /// Whether somebody asks again for what this request asks, when an operator discards it: its
+    /// saga does, or the deadline of whoever waits for it. One for which nobody would cannot be
+    /// discarded.
     fn is_asked_again(request: &Self::Request) -> bool {
         let _ = request;
         true
     }
 
-    /// Whether a request only asks again for what one in the same words has asked before. While that one
-    /// waits, nobody need keep the other.
+    /// Whether a request only asks again for what one in the same words has asked before. While
+    /// that one waits, nobody need keep the other.
     fn is_reminder(request: &Self::Request) -> bool {
         let _ = request;
         false
     }
 
-    /// Whether a request that an operator puts into the place of another asks for the same as far as
-    /// others count on it: whom it is about, and how much.
+    /// Whether a request that an operator puts into the place of another asks for the same as far
+    /// as others count on it: whom it is about, and how much.
     fn asks_the_same(before: &Self::Request, after: &Self::Request) -> bool {
         before.wire_name() == after.wire_name()
     }

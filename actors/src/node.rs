@@ -163,7 +163,8 @@ impl Node {
     }
 
     /// Waits until no shard is this node's any more, and what they have submitted is durable or has
-    /// failed. A journal that stands still is not waited for, but the epochs tell what becomes of that.
+    /// failed. A journal that stands still is not waited for, but the epochs tell what becomes of
+    /// that.
     pub async fn closed(&self) {
         let mut held = self.held.subscribe();
         // The sender outlives the node.

@@ -1,5 +1,6 @@
-//! What operators do to things that no shard owns, views for example. No unit does it, so it is kept
-//! twice: before it is done, by a name that says no more than that it was asked for, and when it is.
+//! What operators do to things that no shard owns, views for example. No unit does it, so it is
+//! kept twice: before it is done, by a name that says no more than that it was asked for, and when
+//! it is.
 //!
 //! A process that dies in between leaves the first: then nobody knows whether it has happened, and
 //! the row says so. What is known not to have happened is taken back.

@@ -284,8 +284,8 @@ impl<E: Entity> Request<E> {
     }
 
     /// Lets go of a request to a shard that is another node's, of which nothing has come here.
-    /// Somebody on this node asks that one. Whoever asked from afar hears of it from the next owner,
-    /// which reads the questions of the last seconds itself.
+    /// Somebody on this node asks that one. Whoever asked from afar hears of it from the next
+    /// owner, which reads the questions of the last seconds itself.
     pub(crate) fn pass_on(self) {
         let Caller::Local { answer, ended } = self.caller else {
             return;

@@ -114,8 +114,8 @@ pub(crate) enum Outcome {
         action: Option<RowChange>,
     },
     Unchanged,
-    /// It was woken at a time that is not its own: this is the timer that it wants, or that it wants
-    /// none any more.
+    /// It was woken at a time that is not its own: this is the timer that it wants, or that it
+    /// wants none any more.
     Untimely(TimerChange),
     KeyReused,
     /// It has ended, can only go on, or is not stuck.

@@ -223,8 +223,8 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    /// A request, unless it has come from afar to another tenure than the one that has begun last, or
-    /// from before that: one to the next is kept until that begins.
+    /// A request, unless it has come from afar to another tenure than the one that has begun last,
+    /// or from before that: one to the next is kept until that begins.
     fn if_in_time(&mut self, request: Request<E>) -> Option<Request<E>> {
         let tenure = request.tenure();
         match tenure.is_none() || tenure == self.parts.tenure.number() {

@@ -2,8 +2,8 @@
 //!
 //! A node takes its address and its data folder, starts from the bottom (databases, log, journals,
 //! shards, views, HTTP) and ends from the top: other nodes take its shards over, callers that wait
-//! get the state so far, requests under way end, then the shards, the journals, the views. It can be
-//! told to end at any moment, also while it starts, and ends in time whatever a store does.
+//! get the state so far, requests under way end, then the shards, the journals, the views. It can
+//! be told to end at any moment, also while it starts, and ends in time whatever a store does.
 
 mod announcing;
 mod auditing;
@@ -129,8 +129,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     ran.and(ended)
 }
 
-/// Leaves the others, if the node has joined them: otherwise its shards are nobody's until they take
-/// it for dead.
+/// Leaves the others, if the node has joined them: otherwise its shards are nobody's until they
+/// take it for dead.
 async fn leave(joined: &OnceCell<Arc<Kafka>>) {
     if let Some(kafka) = joined.get() {
         kafka.leave(LEAVES_WITHIN).await;

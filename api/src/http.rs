@@ -2,9 +2,9 @@
 //!
 //! A handler extracts, calls a port, and maps the answer. Everything that changes something takes
 //! one way (`commands`), and everything that shows something another (`reads`). Every error leaves
-//! as a problem (`problem`). These two ways call what each request needs (metrics, the bound on work
-//! in flight); what holds of every request and answer, pages and unknown paths included, is done in
-//! the one layer around the routes (`door`).
+//! as a problem (`problem`). These two ways call what each request needs (metrics, the bound on
+//! work in flight); what holds of every request and answer, pages and unknown paths included, is
+//! done in the one layer around the routes (`door`).
 
 pub mod access;
 mod actions;

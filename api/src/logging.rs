@@ -16,8 +16,8 @@ const DEFAULT_FILTER: &str = "info";
 const OTHERS_TROUBLE: [(&str, &str); 2] = [
     // Each request that cannot be parsed, without saying whose it was. Its caller is answered.
     ("actix_http", "actix_http::h1::dispatcher"),
-    // Each connection that is found dead when it comes back to its pool, as all do at the end that an
-    // HTTP thread has opened. Whoever needs one opens another.
+    // Each connection that is found dead when it comes back to its pool, as all do at the end that
+    // an HTTP thread has opened. Whoever needs one opens another.
     ("sqlx", "sqlx_core::pool::connection"),
 ];
 

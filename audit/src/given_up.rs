@@ -34,9 +34,9 @@ pub(super) async fn saga(
     Ok(is_given_up.then_some(saga))
 }
 
-/// Whether something of the saga may still reach the customer: it waits there, or is in flight from its
-/// shard to that of the customer. Whatever else is in flight between them excuses nothing: a last word
-/// that was lost would never be missed where others are always on their way.
+/// Whether something of the saga may still reach the customer: it waits there, or is in flight from
+/// its shard to that of the customer. Whatever else is in flight between them excuses nothing: a
+/// last word that was lost would never be missed where others are always on their way.
 pub(super) async fn is_on_its_way(
     stores: &Stores,
     saga: SagaId,

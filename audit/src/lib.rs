@@ -11,9 +11,9 @@
 //!
 //! It opens everything to read only, with a node running or none. A node may change anything
 //! meanwhile, so it compares data of one snapshot, or reads in an order in which only something
-//! wrong can look wrong, or looks again. Memory is bounded: it reads everything in ranges of ids.
-//! A row that cannot be read is told, and everything else is audited all the same. It repairs nothing,
-//! and it does not ask the node.
+//! wrong can look wrong, or looks again. Memory is bounded: it reads everything in ranges of ids. A
+//! row that cannot be read is told, and everything else is audited all the same. It repairs
+//! nothing, and it does not ask the node.
 
 #![cfg_attr(
     test,

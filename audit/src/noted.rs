@@ -44,8 +44,8 @@ pub(super) async fn audit(
     Ok(())
 }
 
-/// What is known of a shard. One that was never owned has no notes, and has sent nothing; of one whose
-/// notes cannot be read, which is told, anything may have been removed.
+/// What is known of a shard. One that was never owned has no notes, and has sent nothing; of one
+/// whose notes cannot be read, which is told, anything may have been removed.
 pub(super) fn of(notes: Option<AsRead<ShardNotes>>) -> ShardNotes {
     let pruned = match notes {
         Some(Ok(notes)) => return notes,

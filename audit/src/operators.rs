@@ -133,8 +133,8 @@ fn judge_action(
         .map_err(|error| Mismatch::unreadable("detail", &error))
 }
 
-/// Whose shard has done it: that of the entity, or of the request's key when no shard owns what it was
-/// done to. What was done to a parked message tells nobody where that was parked.
+/// Whose shard has done it: that of the entity, or of the request's key when no shard owns what it
+/// was done to. What was done to a parked message tells nobody where that was parked.
 fn at_home(row: &action::Model) -> Option<Uuid> {
     match row.action.split_once('.')? {
         ("saga" | "customer", _) => Some(row.entity_id),

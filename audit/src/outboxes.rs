@@ -256,8 +256,8 @@ impl<'a> Walk<'a> {
         self.reach.last = may_be;
     }
 
-    /// The newest row holds as many messages as it says: a wrong count of any other leaves a gap, or
-    /// overlaps.
+    /// The newest row holds as many messages as it says: a wrong count of any other leaves a gap,
+    /// or overlaps.
     async fn newest(&mut self, stores: &Stores) -> Result<(), AuditError> {
         let snapshot = Snapshot::begin(stores.database(self.shard.service)).await?;
         let notes = noted::of(snapshot.notes_of(self.shard).await?);

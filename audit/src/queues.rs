@@ -1,5 +1,5 @@
-//! What waits: parked messages lie behind the positions of their shards, and timers wake somebody. How
-//! tables that are rarely long are walked over.
+//! What waits: parked messages lie behind the positions of their shards, and timers wake somebody.
+//! How tables that are rarely long are walked over.
 
 use std::collections::BTreeMap;
 

@@ -30,8 +30,8 @@ pub(super) struct Row<D> {
     pub updated_at: Timestamp,
 }
 
-/// The rows of a range by id; of those that cannot be read, which is told, no more than that they are
-/// there.
+/// The rows of a range by id; of those that cannot be read, which is told, no more than that they
+/// are there.
 pub(super) struct Rows<D>(HashMap<Uuid, Option<Row<D>>>);
 
 impl<D> Default for Rows<D> {

@@ -1,5 +1,5 @@
-//! Parked messages that should have been tried again by now, and were not. A node tries each when it is
-//! due; as long as one runs, what stands still is forgotten.
+//! Parked messages that should have been tried again by now, and were not. A node tries each when
+//! it is due; as long as one runs, what stands still is forgotten.
 
 use domain::{Service, Timestamp};
 use store::parking::ParkedState;

@@ -105,7 +105,8 @@ fn check(
     report: &mut Report,
 ) {
     let subject = format!("saga {} of order {}", saga.saga_id, saga.entity_id);
-    // As the node reads it. What is known to be wrong with it says more than that it cannot be read.
+    // As the node reads it. What is known to be wrong with it says more than that it cannot be
+    // read.
     let read = sagas::from_row(saga.clone(), &DEFINITIONS);
     let read = read.map_err(|error| Mismatch::of_row(&error));
     let state = judge(saga, order, stores.shards);
@@ -141,8 +142,8 @@ fn check(
     }
 }
 
-/// A saga's counters are what its timeline says, as far as that goes. It has the newest attempts of each
-/// step, and those of before timelines were kept are not in it.
+/// A saga's counters are what its timeline says, as far as that goes. It has the newest attempts of
+/// each step, and those of before timelines were kept are not in it.
 fn counted(saga: &Saga) -> Result<(), Mismatch> {
     let attempts = saga.steps.iter().flat_map(|step| &step.attempts);
     let Some(newest) = attempts.map(|attempt| attempt.number).max() else {

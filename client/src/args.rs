@@ -18,8 +18,8 @@ pub use views::{
     InViewsFilterArgs, InViewsVerb, RebuildFrom, ViewQuarantineAction, ViewsAction, ViewsCommand,
 };
 
-/// A token for whoever is in front of the node. There is no flag for it: everybody on a machine sees
-/// the arguments of its processes.
+/// A token for whoever is in front of the node. There is no flag for it: everybody on a machine
+/// sees the arguments of its processes.
 pub const TOKEN_VARIABLE: &str = "COUNTERFOIL_TOKEN";
 const URL_VARIABLE: &str = "COUNTERFOIL_URL";
 const TOKEN_FILE_VARIABLE: &str = "COUNTERFOIL_TOKEN_FILE";
@@ -143,8 +143,8 @@ pub enum SagasAction {
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Do something to all sagas that a filter finds: retry and abandon mean stuck ones, cancel those
-    /// that are RUNNING unless --state says otherwise
+    /// Do something to all sagas that a filter finds: retry and abandon mean stuck ones, cancel
+    /// those that are RUNNING unless --state says otherwise
     Bulk {
         action: SagaVerb,
         #[command(flatten)]

@@ -1,5 +1,5 @@
-//! One action on many sagas, parked messages or entities in views: asks again until nothing is left of what the filter
-//! finds.
+//! One action on many sagas, parked messages or entities in views: asks again until nothing is left
+//! of what the filter finds.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! `quarantine list|causes|show|replay|edit|discard|bulk`: messages that no entity could process, and what to do
-//! with them.
+//! `quarantine list|causes|show|replay|edit|discard|bulk`: messages that no entity could process,
+//! and what to do with them.
 //!
 //! The columns follow the fields that the node sends: those known to matter first, in this order,
 //! then any other plain field.

@@ -1,5 +1,5 @@
-//! `views status|rebuild|revert|heal|quarantine`: how far the views are, building one anew while the
-//! old one answers, going back, and healing one entity, or all that they take in no longer.
+//! `views status|rebuild|revert|heal|quarantine`: how far the views are, building one anew while
+//! the old one answers, going back, and healing one entity, or all that they take in no longer.
 
 pub(crate) mod quarantine;
 mod waiting;

@@ -10,8 +10,8 @@ use store::snapshot::{IdRange, entities};
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
-/// The entities of services by ranges of their ids. All methods fail when the service's database does
-/// not answer or is not at hand.
+/// The entities of services by ranges of their ids. All methods fail when the service's database
+/// does not answer or is not at hand.
 pub trait EntityRanges: Send + Sync + fmt::Debug {
     /// About how many entities a service has, for people who wait.
     fn count(&self, service: Service) -> BoxFuture<'_, Result<u64, StoreError>>;

@@ -152,10 +152,10 @@ pub trait ViewStore<P: Projection>: Send + Sync + fmt::Debug {
 
     /// Saves the catalog, durable when it returns, as one write: a crash leaves the one before or
     /// this one. What stands in its place and is no catalog gives way; the catalog of another
-    /// deployment than this one's does not. Nor does, in a shared store, one of the same revision or
-    /// a later one ([`ViewError::Unavailable`]): another node has saved it meanwhile. One of
-    /// revision 0 is not compared. Names under which people find the answering generation from outside (aliases)
-    /// follow it; they may be a moment late, nothing of ours reads through them.
+    /// deployment than this one's does not. Nor does, in a shared store, one of the same revision
+    /// or a later one ([`ViewError::Unavailable`]): another node has saved it meanwhile. One of
+    /// revision 0 is not compared. Names under which people find the answering generation from
+    /// outside (aliases) follow it; they may be a moment late, nothing of ours reads through them.
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>>;
 
     /// All generations of which there is anything.

@@ -1,5 +1,5 @@
-//! The ports of the views: what a projector writes through, and what tells which versions a view has
-//! taken in.
+//! The ports of the views: what a projector writes through, and what tells which versions a view
+//! has taken in.
 
 use std::fmt;
 

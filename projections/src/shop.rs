@@ -1,7 +1,8 @@
 //! What the two views of the shop have in common: its events decoded, its documents, and the rows
 //! of its services as documents.
 //!
-//! This, [`documents`] and [`search`] are all that knows customers and orders. They are registered here, and nowhere else.
+//! This, [`documents`] and [`search`] are all that knows customers and orders. They are registered
+//! here, and nowhere else.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! For the tests of the shop's views: a log in memory, a small shop that fills it, and faults in the
-//! way of a view.
+//! For the tests of the shop's views: a log in memory, a small shop that fills it, and faults in
+//! the way of a view.
 
 use std::sync::Arc;
 use std::time::Duration;

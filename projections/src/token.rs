@@ -5,9 +5,10 @@
 //! sees to that.
 //!
 //! Nothing of a token may be lost on the way out, or its caller could read backwards. So when the
-//! entity versions of one would make it longer than [`MAX_TEXT`], [`ConsistencyToken::to_bounded_text`]
-//! replaces each by the newest committed position of its shard: that asks for more than was seen,
-//! never for less, and its size depends on the number of shards alone.
+//! entity versions of one would make it longer than [`MAX_TEXT`],
+//! [`ConsistencyToken::to_bounded_text`] replaces each by the newest committed position of its
+//! shard: that asks for more than was seen, never for less, and its size depends on the number of
+//! shards alone.
 
 use std::collections::BTreeMap;
 
@@ -104,9 +105,9 @@ impl ConsistencyToken {
         self.entities.is_empty() && self.positions.is_empty()
     }
 
-    /// The text of a token that asks for at least as much, not longer than [`MAX_TEXT`]. `shards` is
-    /// the number of shards of a service, `head` the newest committed sequence of a shard's events;
-    /// both are asked for large tokens alone.
+    /// The text of a token that asks for at least as much, not longer than [`MAX_TEXT`]. `shards`
+    /// is the number of shards of a service, `head` the newest committed sequence of a shard's
+    /// events; both are asked for large tokens alone.
     #[must_use]
     pub fn to_bounded_text(
         &self,

@@ -214,8 +214,8 @@ impl Waiting {
         self.table().failing.clone()
     }
 
-    /// The projector cannot go on for now: tells all readers at once, those that wait and those that
-    /// come, until it has read its positions again.
+    /// The projector cannot go on for now: tells all readers at once, those that wait and those
+    /// that come, until it has read its positions again.
     pub(crate) fn fail(&self, cause: &str) {
         self.table().fail(cause);
     }

@@ -55,8 +55,8 @@ mistakes! {
     NotesNotHeard = "notes-not-heard",
     /// The epoch of a unit is compared neither in memory nor in the store.
     EpochNotCompared = "epoch-not-compared",
-    /// A shard that went away and came back goes on as if it had stayed: the number of its tenure is
-    /// not compared.
+    /// A shard that went away and came back goes on as if it had stayed: the number of its tenure
+    /// is not compared.
     TenureNotCompared = "tenure-not-compared",
     /// A node takes over whatever it was told once, and asks nobody whether it is its own still.
     UnconfirmedTakenOver = "unconfirmed-taken-over",
@@ -96,7 +96,8 @@ mistakes! {
     PositionBeforeCommand = "position-before-command",
     /// Whether a handler has heard an event before is not looked at.
     EventHeardTwice = "event-heard-twice",
-    /// An order that is given up in a choreography does not ask for the release of what it may hold.
+    /// An order that is given up in a choreography does not ask for the release of what it may
+    /// hold.
     ReleaseNotAsked = "release-not-asked",
     /// An order that was given up in a choreography hears what comes too late.
     LateWordHeard = "late-word-heard",

@@ -2,8 +2,8 @@
 //! message shares the unit that has the effect, so that there is none without the other.
 //!
 //! What is done to something that no unit changes, a view for example, is noted before it is done,
-//! under a name that says no more than that it was asked for, and again when it is. A row that still
-//! has the first name says that nobody knows whether it has happened.
+//! under a name that says no more than that it was asked for, and again when it is. A row that
+//! still has the first name says that nobody knows whether it has happened.
 
 use ::sagas::{Fingerprint, RequestKey, ShardId, Timestamp};
 use sea_orm::sea_query::Condition;
@@ -28,7 +28,8 @@ pub struct OperatorAction {
     pub action: String,
     /// The saga or the parked message it was done to; of what has a name and no id, [`named`].
     pub subject: Uuid,
-    /// What the saga works on, or what the message addresses; the subject when it is about no entity.
+    /// What the saga works on, or what the message addresses; the subject when it is about no
+    /// entity.
     pub entity: Uuid,
     /// Who has done it.
     pub done_by: String,

@@ -40,12 +40,12 @@ pub trait Arrivals: fmt::Debug + Send + Sync {
     /// Messages have arrived, those of one source in the order in which they were sent.
     fn arrived(&self, messages: Vec<Message>);
 
-    /// Another node asks a shard of this node, in this of its tenures, which may not have begun here
-    /// yet.
+    /// Another node asks a shard of this node, in this of its tenures, which may not have begun
+    /// here yet.
     fn asked(&self, shard: ShardId, tenure: u64, question: &[u8]);
 
-    /// Another node has asked a shard before this tenure. Its owner of that time may have answered, or
-    /// may be about to; whoever still waits when the tenure has begun is to ask again.
+    /// Another node has asked a shard before this tenure. Its owner of that time may have answered,
+    /// or may be about to; whoever still waits when the tenure has begun is to ask again.
     fn asked_before(&self, shard: ShardId, tenure: u64, question: &[u8]);
 
     /// Another node answers a question to this service.

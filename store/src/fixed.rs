@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use sea_orm::{DbBackend, EntityTrait, QueryTrait, Select, Statement, Value};
 
-/// A query whose text is always the same, and only what it is bound to differs. The tables' entities
-/// describe it, once for each kind of database.
+/// A query whose text is always the same, and only what it is bound to differs. The tables'
+/// entities describe it, once for each kind of database.
 #[derive(Debug)]
 pub(crate) struct FixedQuery {
     in_a_file: OnceLock<String>,

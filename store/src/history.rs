@@ -157,8 +157,8 @@ fn page(
     })
 }
 
-/// The place of the last row at or before a sequence, which may hold later messages, too. How many a
-/// row says that it holds is not asked: where that is wrong, its messages are still there.
+/// The place of the last row at or before a sequence, which may hold later messages, too. How many
+/// a row says that it holds is not asked: where that is wrong, its messages are still there.
 fn holding(shard: i32, sequence: i64) -> FunctionCall {
     let before = outbox::Entity::find()
         .select_only()

@@ -191,8 +191,8 @@ impl Kafka {
     }
 
     /// Begins to take in what the others send, and joins the groups of the services that the node
-    /// owns. Whoever follows events gets those of all services, any other node those that its shards
-    /// may go on with. Only the first call counts.
+    /// owns. Whoever follows events gets those of all services, any other node those that its
+    /// shards may go on with. Only the first call counts.
     pub fn begin(&self, arrivals: Arc<dyn Arrivals>, follows_events: bool) {
         let ends = self
             .ends

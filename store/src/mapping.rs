@@ -62,8 +62,8 @@ pub struct RememberedKey {
     /// The saga it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saga: Option<SagaId>,
-    /// Until when its caller waited for the end, if it did: an end until then was its answer. When it
-    /// was found done, that time.
+    /// Until when its caller waited for the end, if it did: an end until then was its answer. When
+    /// it was found done, that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waited_until: Option<Timestamp>,
 }

@@ -218,8 +218,8 @@ pub async fn shard_of(
     Ok(number.map(|number| ShardId::new(database.service, number)))
 }
 
-/// Messages to an entity that wait in a shard and ask for the same in the same words, a few at most.
-/// One whose id cannot be read is none of them.
+/// Messages to an entity that wait in a shard and ask for the same in the same words, a few at
+/// most. One whose id cannot be read is none of them.
 ///
 /// # Errors
 /// When the database does not answer.

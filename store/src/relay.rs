@@ -6,14 +6,15 @@
 //! | polling (`polling`) | the owner of the shard, out of the outbox | at its next look |
 //! | WAL (`wal`) | one node for all shards, out of PostgreSQL's write-ahead log | at once |
 //!
-//! The two that read note how far they have come, in the database, and only behind events that Kafka
-//! has acknowledged. So the events that they carry come at least once, whoever dies when; nodes need
-//! that from no relay, because they read the outbox for what they miss, but whoever follows the topics
-//! of events from outside may. Shards whose events nobody takes now wait, and no others with them.
+//! The two that read note how far they have come, in the database, and only behind events that
+//! Kafka has acknowledged. So the events that they carry come at least once, whoever dies when;
+//! nodes need that from no relay, because they read the outbox for what they miss, but whoever
+//! follows the topics of events from outside may. Shards whose events nobody takes now wait, and no
+//! others with them.
 //!
-//! No look passes over a row that becomes visible late. A shard's rows are numbered by its owner, who
-//! commits them one batch after the other on one connection, and a new owner's epoch waits for the
-//! batch that the old one is in the middle of.
+//! No look passes over a row that becomes visible late. A shard's rows are numbered by its owner,
+//! who commits them one batch after the other on one connection, and a new owner's epoch waits for
+//! the batch that the old one is in the middle of.
 
 mod cursor;
 mod outboxes;
@@ -55,8 +56,8 @@ pub type Waits = BTreeSet<ShardId>;
 /// Carries messages, and says when their events are there for good. Commands and replies are sent,
 /// and may be lost: whoever they are to reads the outbox.
 pub trait AcknowledgingCarrier: fmt::Debug + Send + Sync {
-    /// Carries messages, those of one source in the order of their commit. What sources that wait, or
-    /// all where it fails, have sent may have arrived in part, and is to be carried again.
+    /// Carries messages, those of one source in the order of their commit. What sources that wait,
+    /// or all where it fails, have sent may have arrived in part, and is to be carried again.
     fn deliver(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<Waits, Undelivered>>;
 }
 
@@ -78,8 +79,8 @@ impl Relaying {
         Ok(())
     }
 
-    /// Begins to relay what stands in these databases, each of so many shards and by a carrier of its
-    /// own, for the shards that the node is given. Must be called where a tokio runtime runs.
+    /// Begins to relay what stands in these databases, each of so many shards and by a carrier of
+    /// its own, for the shards that the node is given. Must be called where a tokio runtime runs.
     #[must_use]
     pub fn begin(
         relay: Relay,

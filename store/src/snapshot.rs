@@ -54,8 +54,8 @@ impl FromQueryResult for Numbered {
 }
 
 impl Snapshot {
-    /// A number of each of some rows, by the ids of the rows; one that is gone is not in it, and one
-    /// that cannot be read has none.
+    /// A number of each of some rows, by the ids of the rows; one that is gone is not in it, and
+    /// one that cannot be read has none.
     async fn numbers_of<E: EntityTrait>(
         &self,
         (id, number): (E::Column, E::Column),

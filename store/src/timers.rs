@@ -38,8 +38,8 @@ pub struct StoredTimer {
     pub set: TimerSet,
 }
 
-/// The timers of a shard. One that cannot be read is due at once, and the log says so: its saga says
-/// when it wants to be woken, and sets it anew.
+/// The timers of a shard. One that cannot be read is due at once, and the log says so: its saga
+/// says when it wants to be woken, and sets it anew.
 ///
 /// # Errors
 /// When the database does not answer.

@@ -1,5 +1,5 @@
-//! What operators do with views is kept with who and why, as what they do to sagas is: once for each
-//! request, whatever is repeated, and nothing of what a view has refused.
+//! What operators do with views is kept with who and why, as what they do to sagas is: once for
+//! each request, whatever is repeated, and nothing of what a view has refused.
 
 use serde_json::{Value, json};
 use tests::{Api, Node, Response, eventually};

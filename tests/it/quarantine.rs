@@ -48,9 +48,9 @@ pub fn replace_body(node: &Node, id: &str, body: &str) {
     assert_eq!(changed.expect("an update"), 1);
 }
 
-/// Edits a message to a customer about an order of 10.00 that cannot be read: as long as it would ask
-/// for something else, it is refused. `other` is another order of the same customer, of that total; in a choreography what comes of the
-/// message is `announced`.
+/// Edits a message to a customer about an order of 10.00 that cannot be read: as long as it would
+/// ask for something else, it is refused. `other` is another order of the same customer, of that
+/// total; in a choreography what comes of the message is `announced`.
 pub async fn is_edited_as_its_order_asks(
     api: &Api,
     path: &str,

@@ -250,8 +250,9 @@ async fn hear(
     Ok(())
 }
 
-/// What a caller is told that has waited is an end of what it has begun. It is not compared with the
-/// first answer: that may be one to a question that came twice, and show what others have done since.
+/// What a caller is told that has waited is an end of what it has begun. It is not compared with
+/// the first answer: that may be one to a question that came twice, and show what others have done
+/// since.
 fn is_an_end(world: &World, act: (usize, Deed), first: &OrderAnswer, last: &OrderAnswer) {
     let (number, what) = act;
     let version = last.entity.version;
@@ -266,7 +267,8 @@ fn is_an_end(world: &World, act: (usize, Deed), first: &OrderAnswer, last: &Orde
         ));
     }
 
-    // Without a saga it is the order itself that has ended; with one, others may have begun another.
+    // Without a saga it is the order itself that has ended; with one, others may have begun
+    // another.
     let is_open = match last.saga_id {
         None => matches!(state, OrderState::Pending | OrderState::CancelPending),
         Some(_) => state == OrderState::Pending,

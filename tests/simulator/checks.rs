@@ -225,8 +225,8 @@ fn what_was_told_is_true(world: &World, ledger: &Ledger, stored: &BTreeMap<Uuid,
     }
 }
 
-/// Each customer's credit is what a sequence of decisions leads to, and what was refused for lack of
-/// it was refused by one of them.
+/// Each customer's credit is what a sequence of decisions leads to, and what was refused for lack
+/// of it was refused by one of them.
 fn credit_is_a_sequence(world: &World, events: &Events, stored: &BTreeMap<Uuid, Order>) {
     let mut histories: BTreeMap<Uuid, Vec<&Message>> = BTreeMap::new();
     let events = events.of(domain::CUSTOMERS).iter();

@@ -57,8 +57,8 @@ pub fn run(plan: &Plan, template: &Template) -> Outcome {
     looked_at(plan, template, |_| ()).0
 }
 
-/// The first difference between two histories of one plan, in what has happened or in what the disks
-/// hold in the end; if there is any.
+/// The first difference between two histories of one plan, in what has happened or in what the
+/// disks hold in the end; if there is any.
 ///
 /// # Panics
 /// As [`run`].

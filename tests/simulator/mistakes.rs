@@ -12,7 +12,8 @@ use crate::{Arguments, Templates, happen, tell, watchdog};
 pub const ALL: &str = "all";
 
 /// Makes one mistake after the other, all or the one of this name, and tells after how many
-/// histories it was caught. Fails when one was not. With a seed it tells that history, with the mistake.
+/// histories it was caught. Fails when one was not. With a seed it tells that history, with the
+/// mistake.
 pub fn catch(name: &str, arguments: &Arguments, templates: &Templates) -> ExitCode {
     if name == ALL {
         return catch_all(arguments);

@@ -227,8 +227,8 @@ impl Plan {
         self.retention == FOR_EVER || !self.faults.iter().any(makes_older)
     }
 
-    /// Whether nothing is wrong on the command side but the way of messages: that costs moments, and
-    /// no deadline.
+    /// Whether nothing is wrong on the command side but the way of messages: that costs moments,
+    /// and no deadline.
     #[must_use]
     pub fn only_deliveries_suffer(&self) -> bool {
         let is_of_the_way = |fault: &Fault| {

@@ -1,4 +1,5 @@
-//! Choreography, looked at from outside: each event that others go on with becomes its command, once.
+//! Choreography, looked at from outside: each event that others go on with becomes its command,
+//! once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,8 +26,8 @@ pub fn note(world: &World, ledger: &Ledger, message: Message) {
     }
 }
 
-/// Compares what each service has sent to itself, as it was noted, with what its handlers make of the
-/// other's events.
+/// Compares what each service has sent to itself, as it was noted, with what its handlers make of
+/// the other's events.
 pub fn each_event_became_its_command(world: &World, ledger: &Ledger, events: &Events) {
     let mut due = Commands::new();
     add_what_is_due(events.of(ORDERS), &CUSTOMERS_HEAR, &mut due);

@@ -1,5 +1,5 @@
-//! What services have sent to each other, noted before it is removed: nothing is skipped, and nothing
-//! done twice.
+//! What services have sent to each other, noted before it is removed: nothing is skipped, and
+//! nothing done twice.
 
 use sagas::ShardId;
 use store::{Destination, Message};

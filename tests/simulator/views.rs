@@ -184,8 +184,8 @@ fn is_at_rest(status: &ViewStatus) -> bool {
     status.state == ViewState::Live && is_level && is_whole
 }
 
-/// Whoever reads without a token sees no less than somebody has seen before at the same node; unless
-/// what answers was deleted or is damaged, when what has answered before it answers again.
+/// Whoever reads without a token sees no less than somebody has seen before at the same node;
+/// unless what answers was deleted or is damaged, when what has answered before it answers again.
 pub fn goes_on(world: &World) {
     for host in &world.hosts {
         let Some(generation) = host.view().and_then(|view| view.current().ok()) else {

@@ -123,8 +123,8 @@ pub async fn callers_were_told_the_truth(world: &World, api: &Api, told_since: u
     }
 }
 
-/// Each customer's credit is what a sequence of decisions leads to, and what was refused for lack of
-/// it was refused by one of them.
+/// Each customer's credit is what a sequence of decisions leads to, and what was refused for lack
+/// of it was refused by one of them.
 async fn credit_is_a_sequence(world: &World, api: &Api, views: &Views) {
     let mut models = BTreeMap::new();
     for customer in views.customers.keys() {

@@ -1,7 +1,7 @@
 //! A cluster under test: real nodes on one PostgreSQL, with one Kafka between them.
 //!
-//! The servers are those that `COUNTERFOIL_TEST_POSTGRES_URL` and `COUNTERFOIL_TEST_KAFKA_URL` name.
-//! Each cluster has databases and topics of its own.
+//! The servers are those that `COUNTERFOIL_TEST_POSTGRES_URL` and `COUNTERFOIL_TEST_KAFKA_URL`
+//! name. Each cluster has databases and topics of its own.
 
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;

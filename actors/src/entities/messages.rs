@@ -72,8 +72,8 @@ impl<E: Entity> Entities<E> {
     /// one. A step without a message says that it is none of this service's business.
     ///
     /// Of an event that cannot be read nobody knows whether it is. It goes into quarantine, as
-    /// commands do that cannot be read: whoever waits for what it would have brought about goes on by
-    /// its deadline.
+    /// commands do that cannot be read: whoever waits for what it would have brought about goes on
+    /// by its deadline.
     pub(super) fn heard(&self, message: &Message, turn: Turn) -> Decided<E> {
         let mut step = Box::new(Step {
             correlation_id: message.correlation_id,

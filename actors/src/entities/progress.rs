@@ -269,8 +269,8 @@ impl<E: Entity> Entities<E> {
         Ok(step)
     }
 
-    /// The timer by which an entity that waits by itself is woken. Where the clock has stepped back,
-    /// it is due later by that, but waits no longer than its deadline all the same.
+    /// The timer by which an entity that waits by itself is woken. Where the clock has stepped
+    /// back, it is due later by that, but waits no longer than its deadline all the same.
     fn own_timer(
         &self,
         id: Uuid,

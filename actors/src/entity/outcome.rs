@@ -166,8 +166,8 @@ pub struct Answered<E: Entity> {
     pub saga_ended: bool,
     /// Whether an earlier command under the same `Idempotency-Key` has had the effect.
     pub repeated: bool,
-    /// Whether that one was answered with the end of its saga, or of what the entity waits for, rather
-    /// than with its beginning.
+    /// Whether that one was answered with the end of its saga, or of what the entity waits for,
+    /// rather than with its beginning.
     #[serde(default)]
     pub end_told: bool,
     /// Every entity that the command, or its ended saga, has changed.

@@ -34,7 +34,8 @@ impl Doors {
         Doors(doors.into())
     }
 
-    /// An operator does something about a parked message. A repeat under the same key has been done.
+    /// An operator does something about a parked message. A repeat under the same key has been
+    /// done.
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -58,8 +59,8 @@ impl Doors {
         Err(not_there)
     }
 
-    /// Takes in a question of another node to a shard of this one, in this of its tenures. The answer
-    /// goes back over `transport`.
+    /// Takes in a question of another node to a shard of this one, in this of its tenures. The
+    /// answer goes back over `transport`.
     ///
     /// # Errors
     /// When this node does not run the service, or the question cannot be read.
@@ -74,8 +75,8 @@ impl Doors {
         Ok(door.asked(shard, tenure, question, transport)?)
     }
 
-    /// A node whose question is from before this tenure of the shard is told that the shard has moved,
-    /// once that has begun: until then its owner of that time may carry the question out.
+    /// A node whose question is from before this tenure of the shard is told that the shard has
+    /// moved, once that has begun: until then its owner of that time may carry the question out.
     ///
     /// # Errors
     /// When this node does not run the service, or the question cannot be read.

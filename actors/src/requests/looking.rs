@@ -22,8 +22,8 @@ impl<E: Entity> Requests<E> {
         found.await
     }
 
-    /// The state of a saga of this service; `None` when there is no such saga, or it is in none that
-    /// this release knows.
+    /// The state of a saga of this service; `None` when there is no such saga, or it is in none
+    /// that this release knows.
     pub(crate) async fn state_of(&self, saga: SagaId) -> Result<Option<SagaState>, CommandError> {
         let state = read(store::census::saga_state(&self.0.database, saga)).await?;
         Ok(state.as_deref().and_then(SagaState::from_name))

@@ -162,8 +162,8 @@ impl Entity for Customer {
         !(is_release && request.request().announced)
     }
 
-    /// In a choreography an order that waits for its release asks for it at each of its deadlines, and
-    /// nothing else is asked for it in between.
+    /// In a choreography an order that waits for its release asks for it at each of its deadlines,
+    /// and nothing else is asked for it in between.
     fn is_reminder(request: &Self::Request) -> bool {
         matches!(request, CustomerCommand::ReleaseCredit(_)) && request.request().announced
     }

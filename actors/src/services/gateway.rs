@@ -162,8 +162,8 @@ impl Gateway {
         orders.operate_saga(saga, action, by, binding).await
     }
 
-    /// Keeps what an operator's request about many things has found (JSON), and then what has become
-    /// of it, in the database of the orders.
+    /// Keeps what an operator's request about many things has found (JSON), and then what has
+    /// become of it, in the database of the orders.
     ///
     /// # Errors
     /// See [`CommandError`].

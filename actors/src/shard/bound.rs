@@ -1,5 +1,6 @@
-//! The keys of operators' requests about parked messages: each has its effect once, also when several
-//! come at the same time. What an action has done names its key; a message that is gone cannot.
+//! The keys of operators' requests about parked messages: each has its effect once, also when
+//! several come at the same time. What an action has done names its key; a message that is gone
+//! cannot.
 
 use std::collections::HashMap;
 

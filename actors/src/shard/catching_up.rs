@@ -1,10 +1,10 @@
 //! Catching up: before its timers are due, a shard reads what was sent to it until then.
 //!
-//! A timer says that no answer has come. Answers that are durable already are read before, so timers
-//! rest when the shard has opened and when it has stood still, until it has read what there was at
-//! that moment. An entity that waits by itself hears in two hops, the first of them in another shard,
-//! which may have been closed or stood still: its deadline rests until all have read what there was
-//! when it was due.
+//! A timer says that no answer has come. Answers that are durable already are read before, so
+//! timers rest when the shard has opened and when it has stood still, until it has read what there
+//! was at that moment. An entity that waits by itself hears in two hops, the first of them in
+//! another shard, which may have been closed or stood still: its deadline rests until all have read
+//! what there was when it was due.
 
 use std::time::Duration;
 

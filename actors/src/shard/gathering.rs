@@ -110,8 +110,8 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    /// Waits for the first piece of work, or until it is time to look for some; `None` when the tenure
-    /// ends.
+    /// Waits for the first piece of work, or until it is time to look for some; `None` when the
+    /// tenure ends.
     async fn wait_for_work(&mut self, gathered: &mut Gathered<E>) -> Option<()> {
         // Under a rush some has come already, and nothing need be set up to wait for it.
         if !(self.deliveries.is_empty() && self.parts.requests.is_empty()) {
@@ -146,8 +146,8 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    /// Who is to be woken now. An entity that waits by itself is when all shards have heard what there
-    /// was when it was due.
+    /// Who is to be woken now. An entity that waits by itself is when all shards have heard what
+    /// there was when it was due.
     fn due_timers(&mut self) -> Vec<(Uuid, Timestamp)> {
         let level = self.catch_up.level_at();
         let due = self.timers.due(self.now, level);

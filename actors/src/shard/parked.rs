@@ -45,8 +45,8 @@ pub(super) struct ParkedMessages {
     durable: u64,
     /// What operators have put into the place of bodies. The table may not show it yet.
     edited: HashMap<MessageId, Arc<RawValue>>,
-    /// By entity and correlation: a message that others only ask for again, and the one that waits in
-    /// the same words. That may be gone by now.
+    /// By entity and correlation: a message that others only ask for again, and the one that waits
+    /// in the same words. That may be gone by now.
     reminded: HashMap<(Uuid, Uuid), (Message, MessageId)>,
 }
 

@@ -1,9 +1,9 @@
 //! The tenure of a shard: for how long it is this node's.
 //!
-//! It begins when the shard is assigned to this node and ends when it is assigned to another one, or
-//! the node stops. A shard may have many, one after the other. What a node is told may be out of
-//! date, so the shard asks whoever assigns before it takes itself over: a node that was thought dead
-//! must not take shards from those that have them now.
+//! It begins when the shard is assigned to this node and ends when it is assigned to another one,
+//! or the node stops. A shard may have many, one after the other. What a node is told may be out of
+//! date, so the shard asks whoever assigns before it takes itself over: a node that was thought
+//! dead must not take shards from those that have them now.
 
 use std::sync::Arc;
 use std::time::Duration;

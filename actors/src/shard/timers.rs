@@ -100,8 +100,8 @@ impl Timers {
         }
     }
 
-    /// A saga is stuck, and waits for this entity; or it is not, or no longer. A stuck one keeps its
-    /// place among those that wait: its entity would get ever more of them otherwise.
+    /// A saga is stuck, and waits for this entity; or it is not, or no longer. A stuck one keeps
+    /// its place among those that wait: its entity would get ever more of them otherwise.
     pub(super) fn is_stuck(&mut self, saga: Uuid, waits_for: Option<Uuid>) {
         let before = match waits_for {
             Some(waits_for) => {

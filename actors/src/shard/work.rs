@@ -127,8 +127,8 @@ impl<E: Entity> Shard<E> {
         }
         self.entities.end_turn();
 
-        // Behind the requests: one that is done again after a reload may be what its caller waits for
-        // the end of, and until then its entity looks as if it waited for nothing.
+        // Behind the requests: one that is done again after a reload may be what its caller waits
+        // for the end of, and until then its entity looks as if it waited for nothing.
         if self.broken.is_none()
             && let Err(error) = self.tell_of_what_has_ended().await
         {

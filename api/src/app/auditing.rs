@@ -1,5 +1,5 @@
-//! The auditor beside the node's work: a sample of its stores now and then, at a pace that leaves the
-//! machine to the callers. What it finds is in the log and in the metrics.
+//! The auditor beside the node's work: a sample of its stores now and then, at a pace that leaves
+//! the machine to the callers. What it finds is in the log and in the metrics.
 
 use std::time::Duration;
 

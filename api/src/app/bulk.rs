@@ -68,8 +68,8 @@ impl BulkOperations {
 }
 
 impl Acting {
-    /// Does it once, or looks once what it would be done to, however often it is asked for under this
-    /// key.
+    /// Does it once, or looks once what it would be done to, however often it is asked for under
+    /// this key.
     async fn once<'a, T: Target>(
         &'a self,
         (action, dry_run): (&'static str, bool),
@@ -117,7 +117,8 @@ impl Acting {
         kept.ok_or(CommandError::Failed)
     }
 
-    /// What is asked for is carried out once under its key, each time without one, or only looked at.
+    /// What is asked for is carried out once under its key, each time without one, or only looked
+    /// at.
     async fn run<'a, T: Target>(
         &'a self,
         Asked {
@@ -248,8 +249,8 @@ impl Acting {
     }
 }
 
-/// Goes on when nobody waits any more: five hundred things may take longer than an answer, and whoever
-/// asks again with the key finds it done, or waits for it.
+/// Goes on when nobody waits any more: five hundred things may take longer than an answer, and
+/// whoever asks again with the key finds it done, or waits for it.
 async fn goes_on(
     turn: Option<OwnedSemaphorePermit>,
     work: impl Future<Output = Result<BulkOutcome, BulkError>> + 'static,
@@ -264,8 +265,8 @@ async fn goes_on(
     })
 }
 
-/// Why an entity is not healed, where several views may be meant. That a view does not answer is told
-/// as it is told of a service: it is not known what has come of it.
+/// Why an entity is not healed, where several views may be meant. That a view does not answer is
+/// told as it is told of a service: it is not known what has come of it.
 fn not_healed(view: &str, error: ReadError) -> CommandError {
     match error {
         ReadError::NotFound(_) | ReadError::NotShown { .. } | ReadError::Conflict(_) => {
@@ -293,7 +294,8 @@ fn nothing_done<T: Target>(action: &'static str, found: Found<T>) -> BulkOutcome
 /// Does something to each of what was found.
 ///
 /// # Errors
-/// When it is not known of one whether it was done: then no other is begun, and it is asked for again.
+/// When it is not known of one whether it was done: then no other is begun, and it is asked for
+/// again.
 async fn each<'a, T: Target>(
     action: &'static str,
     found: Found<T>,

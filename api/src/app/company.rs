@@ -1,5 +1,5 @@
-//! What a node does because it has others beside it: it tells them of itself, looks which servers it
-//! reaches, and has done at them what it cannot do.
+//! What a node does because it has others beside it: it tells them of itself, looks which servers
+//! it reaches, and has done at them what it cannot do.
 
 use std::sync::Arc;
 

@@ -41,8 +41,8 @@ pub(super) struct Neighbours {
 }
 
 /// Opens the databases that the configuration names, and starts their journals. A server that is
-/// not there is waited for: whoever starts all at once need not start one before the other. What
-/// no waiting mends ends the start. Connections belong to the runtime of `io`. With what keeps other
+/// not there is waited for: whoever starts all at once need not start one before the other. What no
+/// waiting mends ends the start. Connections belong to the runtime of `io`. With what keeps other
 /// nodes out that do not go with this one.
 pub(super) async fn open(
     config: &Config,

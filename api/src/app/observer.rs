@@ -27,8 +27,8 @@ use crate::metric_names as names;
 
 /// How often it looks: more often than most scrape.
 const EVERY: Duration = Duration::from_secs(5);
-/// A long look, as over large backlogs, is followed by a rest of this many times its length, so that
-/// it takes no time from the work it looks at.
+/// A long look, as over large backlogs, is followed by a rest of this many times its length, so
+/// that it takes no time from the work it looks at.
 const REST_PER_LOOK: u32 = 20;
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// The states of a saga that has not ended.

@@ -1,5 +1,5 @@
-//! What is in quarantine, by its causes: shown as gauges, and told to whoever asks whether the node is
-//! ready.
+//! What is in quarantine, by its causes: shown as gauges, and told to whoever asks whether the node
+//! is ready.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! The entities that views take in no longer, because one of their events cannot be applied: listed,
-//! found, and counted by cause.
+//! The entities that views take in no longer, because one of their events cannot be applied:
+//! listed, found, and counted by cause.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

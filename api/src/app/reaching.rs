@@ -1,5 +1,5 @@
-//! Which of the servers that hold views this node reaches, and what follows from it: who feeds views
-//! that several nodes share, and does not reach their server, leaves them to one that does.
+//! Which of the servers that hold views this node reaches, and what follows from it: who feeds
+//! views that several nodes share, and does not reach their server, leaves them to one that does.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! What operators do with views is kept with who has done it and why, among what they do to sagas and
-//! parked messages (`operator_actions`, in the database of the orders).
+//! What operators do with views is kept with who has done it and why, among what they do to sagas
+//! and parked messages (`operator_actions`, in the database of the orders).
 //!
 //! A view has no unit of work that its record could share. So that nothing happens without one, and
 //! none tells of what has not happened, it is written twice:
@@ -9,8 +9,9 @@
 //!                                        └► refused: the row is taken back
 //! ```
 //!
-//! Whoever dies in between, or hears nothing of the view, leaves the first: it says that nobody knows.
-//! A repeat under the same key goes on from there, and gets the answer of the first that was done.
+//! Whoever dies in between, or hears nothing of the view, leaves the first: it says that nobody
+//! knows. A repeat under the same key goes on from there, and gets the answer of the first that was
+//! done.
 
 use std::sync::Arc;
 

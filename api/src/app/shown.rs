@@ -1,4 +1,5 @@
-//! Which views a node shows: those that it feeds, and those on servers, which another node may feed.
+//! Which views a node shows: those that it feeds, and those on servers, which another node may
+//! feed.
 
 use std::sync::Arc;
 

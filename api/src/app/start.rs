@@ -48,7 +48,8 @@ use crate::telemetry::{self, Telemetry, Traces};
 /// How long a start waits for the shards to open. Beyond that a store stands still, or holds what
 /// cannot be read: the node listens, says why it is not ready, and opens them when it can.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
-/// How long a node that ends may take to leave the others: what ends behind it needs some time, too.
+/// How long a node that ends may take to leave the others: what ends behind it needs some time,
+/// too.
 const LEAVES_WITHIN: Duration = Duration::from_secs(4);
 /// How often it is looked whether other nodes have opened theirs.
 const OPENS_SOON: Duration = Duration::from_millis(20);

@@ -1,7 +1,7 @@
 //! What operators do to many things at once: an action, a filter, and a dry run to look first.
 //!
-//! Sagas, parked messages and entities in views differ in their actions and filters; how many are taken at once, where
-//! a request goes on, and how a filter is read, is the same.
+//! Sagas, parked messages and entities in views differ in their actions and filters; how many are
+//! taken at once, where a request goes on, and how a filter is read, is the same.
 
 mod quarantine;
 mod sagas;

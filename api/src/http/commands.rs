@@ -277,8 +277,8 @@ async fn carried_out<C: Command>(
     let wait = asked.wait().filter(|_| place.is_some());
     let binding = binding.map(|binding| binding.waiting(wait.unwrap_or_default()));
 
-    // A caller who waits for a saga does no work, and keeps nobody from working: the permit goes with
-    // the command, and is given back when that is carried out, or the caller goes.
+    // A caller who waits for a saga does no work, and keeps nobody from working: the permit goes
+    // with the command, and is given back when that is carried out, or the caller goes.
     let (follow, permit) = match place {
         Some(_) => (Follow::Saga(Work::new(permit)), None),
         None => (Follow::Nothing, Some(permit)),

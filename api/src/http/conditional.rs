@@ -1,9 +1,9 @@
 //! Conditional requests (RFC 9110): `ETag`, `If-None-Match` and `If-Match`.
 //!
-//! The tag of an answer to a query is a digest of its body, so it changes when what is shown does: a
-//! customer's version, say, does not count its orders. A command takes no condition. It decides by
-//! the entity's state, in one step with its effect; a comparison ahead of that would promise what it
-//! cannot keep.
+//! The tag of an answer to a query is a digest of its body, so it changes when what is shown does:
+//! a customer's version, say, does not count its orders. A command takes no condition. It decides
+//! by the entity's state, in one step with its effect; a comparison ahead of that would promise
+//! what it cannot keep.
 
 use std::hash::{DefaultHasher, Hasher};
 

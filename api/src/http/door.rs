@@ -156,7 +156,8 @@ fn is_page(path: &str) -> bool {
     path == "/" || path == "/docs" || path.starts_with("/docs/")
 }
 
-/// What browsers must not do with an answer: guess what it is, keep it, show it inside another page.
+/// What browsers must not do with an answer: guess what it is, keep it, show it inside another
+/// page.
 fn tell_browsers(headers: &mut HeaderMap, page: bool) {
     let (policy, cache) = if page {
         (PAGES, None)

@@ -1,5 +1,5 @@
-//! What of the routes a node has, by its roles. All nodes have what is asked of any process, and the
-//! cluster.
+//! What of the routes a node has, by its roles. All nodes have what is asked of any process, and
+//! the cluster.
 
 use actix_web::web::{self, ServiceConfig};
 

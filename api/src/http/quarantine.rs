@@ -157,8 +157,8 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 
 /// Try a parked message, and those behind it, again
 ///
-/// A message is processed once however often it is replayed; a repeat under the same key is answered
-/// alike when the message is gone.
+/// A message is processed once however often it is replayed; a repeat under the same key is
+/// answered alike when the message is gone.
 #[utoipa::path(
     post, path = "/quarantine/{id}/replay", operation_id = "replayQuarantined", tag = "operations",
     params(("id" = Uuid, Path), KeyHeader),
@@ -279,9 +279,9 @@ impl Command for Edit {
 
 /// Drop a parked message; those behind it are tried
 ///
-/// What nobody would ask for again cannot be dropped: in a choreography the release of an order that was
-/// given up, and that of a saga that was abandoned. The reason stands in the query or, as with
-/// everything else that operators do, in a JSON body.
+/// What nobody would ask for again cannot be dropped: in a choreography the release of an order
+/// that was given up, and that of a saga that was abandoned. The reason stands in the query or, as
+/// with everything else that operators do, in a JSON body.
 #[utoipa::path(
     delete, path = "/quarantine/{id}", operation_id = "discardQuarantined", tag = "operations",
     params(("id" = Uuid, Path), KeyHeader, ReasonParam),
@@ -315,8 +315,8 @@ impl Command for Discard {
         let mut params = Params::of(asked.request, Self::PARAMS);
         let in_query = params.text("reason", MAX_REASON_CHARS);
         params.finish()?;
-        // Some clients send no body with a DELETE, and others, which send one with all that operators
-        // do, expect it to be read. Where both say why, the body does.
+        // Some clients send no body with a DELETE, and others, which send one with all that
+        // operators do, expect it to be read. Where both say why, the body does.
         let reason = commands::reason(body)?.or(in_query);
         let id = MessageId(asked.id()?);
         Ok(Discard { id, reason })

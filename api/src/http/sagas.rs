@@ -1,5 +1,5 @@
-//! Sagas: list and show them; have a stuck one try again, stop one so that it compensates, or give a
-//! stuck one up.
+//! Sagas: list and show them; have a stuck one try again, stop one so that it compensates, or give
+//! a stuck one up.
 
 #[cfg(test)]
 mod tests;

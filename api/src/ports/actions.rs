@@ -20,8 +20,8 @@ pub struct ActionQuery {
 }
 
 /// Something that an operator has done. What is done with views is kept before it is done, too, as
-/// `view.rebuild-asked`, `view.revert-asked` or `view.heal-asked`: as long as it stands there, nobody
-/// knows whether it has happened.
+/// `view.rebuild-asked`, `view.revert-asked` or `view.heal-asked`: as long as it stands there,
+/// nobody knows whether it has happened.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OperatorAction {
@@ -35,8 +35,8 @@ pub struct OperatorAction {
     /// The view that it was done with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub view: Option<String>,
-    /// What the saga works on, what the message addresses, or what was healed; absent when it was done
-    /// with a whole view.
+    /// What the saga works on, what the message addresses, or what was healed; absent when it was
+    /// done with a whole view.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entity_id: Option<Uuid>,
     /// Who has done it: `anonymous` where nobody has said.

@@ -60,8 +60,8 @@ pub struct BulkOutcome {
     pub done: usize,
     /// How many are not in a state for it, any more or at all.
     pub refused: usize,
-    /// What it was about: sagas, parked messages, or entities in views, each as often as it is meant in
-    /// a view.
+    /// What it was about: sagas, parked messages, or entities in views, each as often as it is
+    /// meant in a view.
     pub ids: Vec<Uuid>,
     /// Why, of the first few.
     pub refusals: Vec<BulkRefusal>,

@@ -1,5 +1,5 @@
-//! What an operator sees: sagas, cluster, health; the quarantine is next door. These shapes are the public
-//! contract's own, so they go to the wire as they stand.
+//! What an operator sees: sagas, cluster, health; the quarantine is next door. These shapes are the
+//! public contract's own, so they go to the wire as they stand.
 
 use std::time::Duration;
 
@@ -76,7 +76,8 @@ pub struct SagaStep {
     pub at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// The newest attempts of one that asks another service, oldest first, ten at most; not in a list.
+    /// The newest attempts of one that asks another service, oldest first, ten at most; not in a
+    /// list.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 10)]
     pub attempts: Vec<StepAttempt>,

@@ -116,8 +116,8 @@ pub struct QuarantineCause {
     pub newest: Timestamp,
 }
 
-/// An entity that a view shows as it was before an event that it could not take in. Its later events
-/// wait for that one; other entities go on.
+/// An entity that a view shows as it was before an event that it could not take in. Its later
+/// events wait for that one; other entities go on.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedInView {
@@ -140,8 +140,8 @@ pub struct ParkedInView {
     #[schema(value_type = schema::Time)]
     pub since: Timestamp,
     pub cause: String,
-    /// The event that could not be taken in; not in a list, and absent when it is not there or cannot
-    /// be read at all.
+    /// The event that could not be taken in; not in a list, and absent when it is not there or
+    /// cannot be read at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<EventNotTakenIn>,
     /// What operators have done to the entity in this view, oldest first; not in a list.

@@ -158,7 +158,8 @@ pub trait ViewStates: Send + Sync {
     fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>>;
 }
 
-/// What operators do with views. Each is kept with who has done it and why, and done once for a key.
+/// What operators do with views. Each is kept with who has done it and why, and done once for a
+/// key.
 pub trait ViewOperations: Send + Sync {
     /// Begins a new generation.
     fn rebuild<'a>(

@@ -111,7 +111,8 @@ impl Below {
         }
     }
 
-    /// The first request that an id is known from keeps it: a saga belongs to the one that began it.
+    /// The first request that an id is known from keeps it: a saga belongs to the one that began
+    /// it.
     fn claim(&self, id: Uuid, request: &SpanContext) {
         let mut state = self.lock();
         if let Some(Known::Claimed(_)) = state.known.get(&id) {

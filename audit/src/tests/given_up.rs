@@ -1,7 +1,8 @@
-//! Sagas that were given up: who has done it is kept, and their last word is missed when it is lost.
+//! Sagas that were given up: who has done it is kept, and their last word is missed when it is
+//! lost.
 //!
-//! How it is tested: a saga that has ended in order is made one that was given up, and the credit that
-//! it has released is held again.
+//! How it is tested: a saga that has ended in order is made one that was given up, and the credit
+//! that it has released is held again.
 
 use super::*;
 
@@ -13,8 +14,8 @@ struct Cancel {
 }
 
 impl Cancel {
-    /// Looks for it in what a node has left behind, and makes it one that was given up, whose customer
-    /// has the credit still.
+    /// Looks for it in what a node has left behind, and makes it one that was given up, whose
+    /// customer has the credit still.
     fn given_up(folder: &Path) -> Self {
         let orders = Connection::open(folder.join(ORDERS)).unwrap();
         let sql = "SELECT saga_id, entity_id FROM sagas WHERE kind = 'cancel-order' LIMIT 1";

@@ -1,9 +1,9 @@
 //! A bulk retry of many stuck sagas beside live orders.
 //!
-//! Sagas get stuck because their customers panic over every command. The node is then ended, what it
-//! had parked for those customers is deleted, as if operators had discarded all of it, and it starts
-//! again without that fault: the sagas are stuck still, and a retry succeeds. Live orders come in at
-//! a fixed rate, before, while an operator has all of the sagas tried again, and after.
+//! Sagas get stuck because their customers panic over every command. The node is then ended, what
+//! it had parked for those customers is deleted, as if operators had discarded all of it, and it
+//! starts again without that fault: the sagas are stuck still, and a retry succeeds. Live orders
+//! come in at a fixed rate, before, while an operator has all of the sagas tried again, and after.
 
 use std::fmt;
 use std::path::Path;

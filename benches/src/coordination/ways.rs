@@ -1,6 +1,6 @@
 //! Choreography against orchestration. Each run has a node of its own on a new data directory: a
-//! warm-up, many callers at once, then one caller alone. Both ways take turns, so that whatever else
-//! the machine does falls on both.
+//! warm-up, many callers at once, then one caller alone. Both ways take turns, so that whatever
+//! else the machine does falls on both.
 
 use std::fmt;
 use std::path::Path;

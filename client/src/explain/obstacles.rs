@@ -69,8 +69,8 @@ async fn parked_of(node: &Node, id: &str) -> Result<Vec<Value>, ClientError> {
     Ok([of("quarantine"), of("views")].concat())
 }
 
-/// What operators have done to some ids, or to what is in quarantine for them. Of what they have done
-/// to a customer only that counts for an order which concerns it.
+/// What operators have done to some ids, or to what is in quarantine for them. Of what they have
+/// done to a customer only that counts for an order which concerns it.
 pub(super) async fn actions(
     node: &Node,
     about: &[&str],

@@ -1,5 +1,5 @@
-//! Trips and tours in simulations: a node dies and comes back, stores fail, messages are lost and repeated;
-//! and in the end nothing is held for one that is not booked.
+//! Trips and tours in simulations: a node dies and comes back, stores fail, messages are lost and
+//! repeated; and in the end nothing is held for one that is not booked.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;

@@ -94,8 +94,8 @@ impl GenerationsFolder {
         .boxed()
     }
 
-    /// Whether what `is_there` looks for in a generation's place is there. What is written to a file
-    /// that somebody has deleted is gone with the process.
+    /// Whether what `is_there` looks for in a generation's place is there. What is written to a
+    /// file that somebody has deleted is gone with the process.
     ///
     /// # Errors
     /// [`ViewError::Damaged`] when it is not, or is something else.

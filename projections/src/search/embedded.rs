@@ -4,9 +4,9 @@
 //! see whole commits, each with the positions it was made with. Both become durable a moment later
 //! (`lazy_directory`).
 //!
-//! Opening refuses an index that is damaged, or of another definition, and repairs none: an index is
-//! disposable, and the view's supervisor has another one built. tantivy checks what it reads only
-//! in part, so an index is examined (`examining`) by its checksums when it is opened, and when
+//! Opening refuses an index that is damaged, or of another definition, and repairs none: an index
+//! is disposable, and the view's supervisor has another one built. tantivy checks what it reads
+//! only in part, so an index is examined (`examining`) by its checksums when it is opened, and when
 //! something has panicked on it.
 //!
 //! tantivy locks the folder with a lock of the operating system, which ends with the process,

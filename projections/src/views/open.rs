@@ -199,8 +199,9 @@ impl<P: Projection> OpenGeneration<P> {
         self.waiting.may_show()
     }
 
-    /// Waits, as long as it takes, until it has, shard by shard, what another shows, which may be fed
-    /// meanwhile. Where that is fed all the time, it is what it has shown some milliseconds ago.
+    /// Waits, as long as it takes, until it has, shard by shard, what another shows, which may be
+    /// fed meanwhile. Where that is fed all the time, it is what it has shown some milliseconds
+    /// ago.
     pub(crate) async fn reach_level_of(&self, other: &Self) -> Result<(), ViewError> {
         for _ in 0..LOOKS {
             let goal = other.newest().await;

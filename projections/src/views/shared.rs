@@ -25,8 +25,8 @@ use crate::projector::{Surroundings, ViewDefinition};
 
 /// A node that follows a view answers for so long after it has read which generation is meant.
 const SURE_FOR: Duration = Duration::from_secs(10);
-/// What answers no more is kept at least for so long where others may follow it: they have turned to
-/// another generation by then, or do not answer, and their last queries have ended.
+/// What answers no more is kept at least for so long where others may follow it: they have turned
+/// to another generation by then, or do not answer, and their last queries have ended.
 const FOLLOWERS_TURN_WITHIN: Duration = Duration::from_secs(20);
 
 /// How a view stands at this moment.

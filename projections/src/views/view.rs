@@ -74,8 +74,9 @@ impl<P: Projection> View<P> {
         !current.is_ok_and(|current| Arc::ptr_eq(&current, generation))
     }
 
-    /// Takes the generation that answers and waits, at most `timeout`, until it has reached all that
-    /// the token names. When it is given up meanwhile, waits on for the one that has replaced it.
+    /// Takes the generation that answers and waits, at most `timeout`, until it has reached all
+    /// that the token names. When it is given up meanwhile, waits on for the one that has replaced
+    /// it.
     ///
     /// # Errors
     /// As [`current`](View::current). What became of the waiting stands in [`Awaited`].
@@ -170,8 +171,8 @@ impl<P: Projection> View<P> {
         Ok(None)
     }
 
-    /// Waits until the view answers, or can say why it does not. Does not wait for a first generation
-    /// to be built.
+    /// Waits until the view answers, or can say why it does not. Does not wait for a first
+    /// generation to be built.
     async fn settle(&self) {
         self.shared
             .until(|stand| stand.live.is_some() || stand.failure.is_some())
@@ -255,17 +256,17 @@ pub trait AnyView: Send + Sync {
     /// the number of then is given.
     ///
     /// # Errors
-    /// [`ViewError::Conflict`] while another is built and gets on, [`ViewError::KeyReused`] when the
-    /// key was used for something else, [`ViewError::Unavailable`] when the store does not answer,
-    /// [`ViewError::Foreign`] when it is another deployment's.
+    /// [`ViewError::Conflict`] while another is built and gets on, [`ViewError::KeyReused`] when
+    /// the key was used for something else, [`ViewError::Unavailable`] when the store does not
+    /// answer, [`ViewError::Foreign`] when it is another deployment's.
     fn rebuild(
         &self,
         from: BuildFrom,
         by: Option<Binding>,
     ) -> BoxFuture<'_, Result<u32, ViewError>>;
 
-    /// Goes back to the generation that has answered before, and waits for it at most `wait`. Treats
-    /// keys as [`rebuild`](AnyView::rebuild) does.
+    /// Goes back to the generation that has answered before, and waits for it at most `wait`.
+    /// Treats keys as [`rebuild`](AnyView::rebuild) does.
     ///
     /// # Errors
     /// [`ViewError::Conflict`] when none is kept.

@@ -166,8 +166,8 @@ impl Table {
         })
     }
 
-    /// A commit has happened, or what was committed has been read: wakes the readers whose last wish
-    /// it has fulfilled.
+    /// A commit has happened, or what was committed has been read: wakes the readers whose last
+    /// wish it has fulfilled.
     pub(super) fn advance(&mut self, entities: &EntityVersions, positions: &Positions) {
         self.failing = None;
         self.restored = true;

@@ -9,9 +9,9 @@ use crate::{Definition, SagaData, Step};
 const BY_CHANCE: u64 = 300;
 
 /// Runs a saga to its end in every way that can be told apart: each step refused, each local effect
-/// refused, stopped, timed out and given up at every moment, with everything delivered once or twice,
-/// restarted at every moment or never. Then it runs the saga at random, in any order that keeps the
-/// order between the saga and each participant.
+/// refused, stopped, timed out and given up at every moment, with everything delivered once or
+/// twice, restarted at every moment or never. Then it runs the saga at random, in any order that
+/// keeps the order between the saga and each participant.
 ///
 /// # Panics
 /// When the world finds something wrong at the end, or there is none.

@@ -42,8 +42,8 @@ pub(super) struct Plan {
     pub refuse_local: Option<usize>,
     /// The saga is stopped at this moment.
     pub stop: Option<(usize, Stop)>,
-    /// From this moment on nothing arrives any more, and an operator gives the saga up as soon as it
-    /// is stuck. Everything arrives after its end.
+    /// From this moment on nothing arrives any more, and an operator gives the saga up as soon as
+    /// it is stuck. Everything arrives after its end.
     pub give_up: Option<usize>,
 }
 

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 /// How often a node tells of itself.
 pub const TELLS_EVERY: Duration = Duration::from_secs(2);
-/// One that has said nothing for so long is not there: as long as the session after which its shards
-/// are given to others.
+/// One that has said nothing for so long is not there: as long as the session after which its
+/// shards are given to others.
 pub const SILENT_FOR: Duration = Duration::from_secs(6);
 /// So long it is still known that there was one.
 const REMEMBERED_FOR: Duration = Duration::from_secs(600);

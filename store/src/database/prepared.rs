@@ -1,5 +1,5 @@
-//! Whether a database is as this release makes it, for whoever only reads it; and why one never will
-//! be.
+//! Whether a database is as this release makes it, for whoever only reads it; and why one never
+//! will be.
 
 use sagas::Service;
 

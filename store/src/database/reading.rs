@@ -1,8 +1,9 @@
 //! What a service's database is read through.
 //!
-//! A server may vanish behind a read that it has taken: its machine dies, or the network to it. Nobody
-//! tells, since the client waits and sends nothing; and without a limit of its own the reader would
-//! wait for ever, and a shard, a relay or a caller with it. So every read of a server ends in time.
+//! A server may vanish behind a read that it has taken: its machine dies, or the network to it.
+//! Nobody tells, since the client waits and sends nothing; and without a limit of its own the
+//! reader would wait for ever, and a shard, a relay or a caller with it. So every read of a server
+//! ends in time.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,8 +25,8 @@ const DOUBTED_FOR: Duration = Duration::from_secs(10);
 /// A connection that comes back then says within this time that it is well.
 const WELL_WITHIN: Duration = Duration::from_secs(2);
 
-/// The connections that read a database. A transaction of several reads has no limit as a whole, nor
-/// have its reads: nothing that serves callers begins one.
+/// The connections that read a database. A transaction of several reads has no limit as a whole,
+/// nor have its reads: nothing that serves callers begins one.
 #[derive(Clone, Debug)]
 pub struct Reading {
     connections: DatabaseConnection,
@@ -57,8 +58,8 @@ impl Silence {
         last.is_some_and(|last| last.elapsed() < DOUBTED_FOR)
     }
 
-    /// Whether a connection that comes back to its pool is well, if there is a doubt. The pool asks, too,
-    /// but without a limit, and has one connection less for as long.
+    /// Whether a connection that comes back to its pool is well, if there is a doubt. The pool
+    /// asks, too, but without a limit, and has one connection less for as long.
     ///
     /// # Errors
     /// When it is to be dropped.

@@ -1,6 +1,6 @@
-//! The databases of a deployment as a node opens them that owns shards of some services, or of none:
-//! what it does not own it only reads, once a node that does has made it, brought it up to date and
-//! given it its id.
+//! The databases of a deployment as a node opens them that owns shards of some services, or of
+//! none: what it does not own it only reads, once a node that does has made it, brought it up to
+//! date and given it its id.
 
 use std::collections::BTreeSet;
 

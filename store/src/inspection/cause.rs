@@ -2,8 +2,8 @@
 //!
 //! The database finds candidates by a pattern, which is a little too wide: details stand in a JSON
 //! column among other values, any character stands for one that is not ASCII, and any text of the
-//! shape of an id for an id. What is read is then compared exactly; whoever lists by a pattern alone
-//! lists too much.
+//! shape of an id for an id. What is read is then compared exactly; whoever lists by a pattern
+//! alone lists too much.
 
 use ::sagas::SagaData;
 use sea_orm::ExprTrait;
@@ -83,8 +83,8 @@ fn is_like(column: impl IntoColumnRef, pattern: String) -> SimpleExpr {
     Expr::expr(Func::lower(Expr::col(column))).like(pattern)
 }
 
-/// A text within a pattern. Databases differ in the case of what is not ASCII, so anything may stand
-/// in its place. An id that is left out is anything of its shape.
+/// A text within a pattern. Databases differ in the case of what is not ASCII, so anything may
+/// stand in its place. An id that is left out is anything of its shape.
 fn pattern(text: &str) -> String {
     let literals: Vec<String> = text.split(ID).map(literal_pattern).collect();
     literals.join(ANY_ID)

@@ -2,8 +2,8 @@
 //! one who calls it; readers have connections of their own.
 //!
 //! Its answers are futures, which the journal awaits one at a time on a thread that it has for
-//! nothing else. So a store that blocks, as SQLite does, may block within them; one across a network
-//! waits for its connection, and is free to send many statements at once.
+//! nothing else. So a store that blocks, as SQLite does, may block within them; one across a
+//! network waits for its connection, and is free to send many statements at once.
 //!
 //! After a panic in a method the journal calls [`recover`](CommitStore::recover). A store that does
 //! not answer holds up every shard of the service, so each method gives up when its [`Patience`]
@@ -33,16 +33,16 @@ pub trait CommitStore: Send {
     }
 
     /// Takes a shard over: raises its epoch before anything of it is read, so that a batch of an
-    /// older epoch is refused from then on, whoever writes it. With `held` only if that is still the
-    /// shard's epoch: then nobody has taken it over since, and nobody is asked whose it is.
+    /// older epoch is refused from then on, whoever writes it. With `held` only if that is still
+    /// the shard's epoch: then nobody has taken it over since, and nobody is asked whose it is.
     ///
     /// A crash before: the former owner may still commit. A crash after: nobody can, until the
     /// next claim.
     ///
     /// # Errors
     /// When the store does not answer. The epoch may have been raised all the same, which costs
-    /// nothing but a number. [`StoreError::StaleEpoch`] when another epoch than `held` is there, and
-    /// nothing has changed.
+    /// nothing but a number. [`StoreError::StaleEpoch`] when another epoch than `held` is there,
+    /// and nothing has changed.
     fn claim<'a>(
         &'a mut self,
         shard: ShardId,
@@ -102,8 +102,8 @@ pub trait CommitStore: Send {
 pub enum Gathering {
     /// Commits of small batches begin a moment apart.
     Briefly,
-    /// Until it is as large as the one before, but no longer than that one's commit has taken: where
-    /// each commit costs much besides its rows, and so does what it sends.
+    /// Until it is as large as the one before, but no longer than that one's commit has taken:
+    /// where each commit costs much besides its rows, and so does what it sends.
     LikeTheOneBefore,
 }
 

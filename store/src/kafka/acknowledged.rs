@@ -65,8 +65,8 @@ impl Acknowledged {
         sent
     }
 
-    /// Whether outcomes are still to come, for which it waits a moment. The client's own flush looks
-    /// every 100 ms.
+    /// Whether outcomes are still to come, for which it waits a moment. The client's own flush
+    /// looks every 100 ms.
     pub(super) fn is_under_way(&self) -> bool {
         {
             let batch = self.batch();

@@ -1,9 +1,9 @@
 //! Where the partitions of shards are read from that a node gains.
 //!
-//! Nothing waits for a partition that has no leader, or whose broker does not answer: it is read from
-//! wherever it ends once somebody can be asked. What is sent to it until then its shards read from
-//! the outbox, as they do with all that was sent before; and whoever asks them something meanwhile
-//! hears nothing, and repeats.
+//! Nothing waits for a partition that has no leader, or whose broker does not answer: it is read
+//! from wherever it ends once somebody can be asked. What is sent to it until then its shards read
+//! from the outbox, as they do with all that was sent before; and whoever asks them something
+//! meanwhile hears nothing, and repeats.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -20,8 +20,8 @@ use super::reading::Questions;
 use super::topics::{Topic, Topics};
 
 /// How old a question may be of which a new owner still tells that its shard has moved: as long as
-/// callers wait. The node that asked has its own clock, so this is not exact; who hears it twice has
-/// asked again already, and who does not hear it has no answer, and repeats.
+/// callers wait. The node that asked has its own clock, so this is not exact; who hears it twice
+/// has asked again already, and who does not hear it has no answer, and repeats.
 const QUESTIONS: Duration = Duration::from_secs(5);
 
 /// What is read of partitions for a tenure.

@@ -28,8 +28,8 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// Blocks, longer if the topics are so new that not all brokers know them. A partition that has no
-    /// leader by then ends where it does when it has one.
+    /// Blocks, longer if the topics are so new that not all brokers know them. A partition that has
+    /// no leader by then ends where it does when it has one.
     pub(super) fn find(
         consumer: &BaseConsumer<Complaints>,
         topics: &Topics,
@@ -97,8 +97,8 @@ pub(super) fn ends(
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(led(consumer.client(), topic)?),
         };
-        // To ask for the end of one that nobody leads would take as long as may be, and fail with all
-        // that is asked for together with it.
+        // To ask for the end of one that nobody leads would take as long as may be, and fail with
+        // all that is asked for together with it.
         match led.contains(&partition) {
             true => drop(asked.add_partition(topic, partition)),
             false => ends.add_partition_offset(topic, partition, Offset::End)?,

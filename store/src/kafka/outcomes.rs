@@ -18,12 +18,12 @@ use super::topics::Topics;
 use super::waiting::Waiting;
 use crate::metric_names::KAFKA_DROPPED;
 
-/// What becomes of a record that Kafka will never take, because it is too large for instance, and of
-/// commands and replies, which their receivers read from the outbox.
+/// What becomes of a record that Kafka will never take, because it is too large for instance, and
+/// of commands and replies, which their receivers read from the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// It is left out, so that what comes behind it does not wait for ever. Nobody waits for commands
-    /// and replies.
+    /// It is left out, so that what comes behind it does not wait for ever. Nobody waits for
+    /// commands and replies.
     LeftOut,
     /// It fails what it is sent with.
     Fails,

@@ -1,5 +1,6 @@
 //! What a node sends. Nobody waits for it: what is not delivered is counted, and whoever misses it
-//! reads the outbox. What one partition does not take keeps nothing else from being sent (`waiting`).
+//! reads the outbox. What one partition does not take keeps nothing else from being sent
+//! (`waiting`).
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

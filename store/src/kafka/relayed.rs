@@ -21,8 +21,8 @@ use super::{KafkaError, KafkaSettings};
 use crate::log::Message;
 use crate::relay::{AcknowledgingCarrier, Undelivered, Waits};
 
-/// What takes longer than this may be on its way to a partition that nobody leads; and so often it is
-/// looked whether somebody does.
+/// What takes longer than this may be on its way to a partition that nobody leads; and so often it
+/// is looked whether somebody does.
 const LOOKS_AFTER: Duration = Duration::from_secs(2);
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 

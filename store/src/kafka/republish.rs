@@ -240,8 +240,8 @@ impl Republishing<'_> {
             }
             self.deliver(page).await?;
 
-            // What is committed from then on its node publishes. Whoever went after that, too, would
-            // come to no end where orders never cease.
+            // What is committed from then on its node publishes. Whoever went after that, too,
+            // would come to no end where orders never cease.
             if to_the_end {
                 return Ok(of_shard);
             }

@@ -1,9 +1,9 @@
 //! What a producer has been given and not delivered, by partition.
 //!
-//! A client has one queue for all partitions. Records to one that nobody leads stay in it until they
-//! are given up, and would soon leave no room for any other. So each partition may have a share of
-//! the queue, and all messages together may have less than all of it: questions, answers and what
-//! nodes tell of themselves always find room.
+//! A client has one queue for all partitions. Records to one that nobody leads stay in it until
+//! they are given up, and would soon leave no room for any other. So each partition may have a
+//! share of the queue, and all messages together may have less than all of it: questions, answers
+//! and what nodes tell of themselves always find room.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -7,9 +7,9 @@
 //! ```
 //!
 //! The outboxes in the databases are what everything rests on; the carrier only makes it quick. A
-//! message between two shards of this node never leaves it. Whatever is lost on the way, or was sent
-//! before a shard moved here, shows by the next message's `previous`, or by the heads, and is read
-//! from the outbox.
+//! message between two shards of this node never leaves it. Whatever is lost on the way, or was
+//! sent before a shard moved here, shows by the next message's `previous`, or by the heads, and is
+//! read from the outbox.
 //!
 //! What other owners have committed is known from their messages, and from what they note in the
 //! database within about a second.
@@ -37,8 +37,8 @@ pub struct ClusterLog {
     here: EmbeddedLog,
     carrier: Arc<dyn Carrier>,
     /// Shards that this node has taken over at some time. What it hears of them from elsewhere it
-    /// has sent itself, perhaps by a relay that is quicker than the answer to its own commit, and of
-    /// a part of their messages it hears nothing. Where one has moved on, its next owner's notes
+    /// has sent itself, perhaps by a relay that is quicker than the answer to its own commit, and
+    /// of a part of their messages it hears nothing. Where one has moved on, its next owner's notes
     /// tell how far it has come.
     taken_over: RwLock<HashSet<ShardId>>,
 }

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! It is written to by a real journal on a real database, as a node does. The log that is looked at
-//! may be another node's ([`elsewhere`]): then what has been committed arrives there in its time. One
-//! that needs a server says so as a last argument, an attribute that leaves its tests out:
+//! may be another node's ([`elsewhere`]): then what has been committed arrives there in its time.
+//! One that needs a server says so as a last argument, an attribute that leaves its tests out:
 //! `#[ignore = "needs …"]`.
 
 use std::collections::BTreeMap;

@@ -105,8 +105,8 @@ impl EmbeddedLog {
         self.lock_heads().entry(source).or_default().hear(heads);
     }
 
-    /// Notes messages that other nodes have sent, in the same way; but of a source whose messages are
-    /// noted here, nothing.
+    /// Notes messages that other nodes have sent, in the same way; but of a source whose messages
+    /// are noted here, nothing.
     pub(super) fn hear_of(
         &self,
         messages: Vec<Message>,

@@ -29,8 +29,8 @@ impl Cursor {
         self.reached
     }
 
-    /// Goes on to a message, which then names the one before it. Where that is not known, it names a
-    /// later place: whoever has not come that far reads the outbox.
+    /// Goes on to a message, which then names the one before it. Where that is not known, it names
+    /// a later place: whoever has not come that far reads the outbox.
     pub(super) fn advance(&mut self, message: &mut Message) {
         let newest = self.newest.insert(message.destination, message.sequence);
         message.previous = newest.unwrap_or(self.unknown_up_to);

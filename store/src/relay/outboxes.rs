@@ -132,8 +132,8 @@ impl<'d> Outboxes<'d> {
         self.resting.contains_key(&shard)
     }
 
-    /// Whether some shards rest, and what they have is to be read from the tables; `None` while none
-    /// does, and otherwise for how long they rest still.
+    /// Whether some shards rest, and what they have is to be read from the tables; `None` while
+    /// none does, and otherwise for how long they rest still.
     pub(super) fn rest(&self) -> Option<Duration> {
         let rests = self.resting.values();
         rests
@@ -184,8 +184,8 @@ impl<'d> Outboxes<'d> {
         }))
     }
 
-    /// Has carried what was taken. What fails is as if it had never been taken, and so is what a shard
-    /// has that must wait; that one rests.
+    /// Has carried what was taken. What fails is as if it had never been taken, and so is what a
+    /// shard has that must wait; that one rests.
     pub(super) async fn deliver(&mut self) -> Result<(), RelayError> {
         if !self.messages.is_empty() {
             let messages = std::mem::take(&mut self.messages);

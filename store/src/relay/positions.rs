@@ -31,9 +31,9 @@ fn row(shard: ShardId, reached: u64) -> setting::ActiveModel {
     }
 }
 
-/// Notes, of shards that no relay has come to, that one is to begin behind what is published: before
-/// that, nodes handed over themselves what they committed. To be done before a shard opens at a node
-/// that does not, because it goes on to note what is published.
+/// Notes, of shards that no relay has come to, that one is to begin behind what is published:
+/// before that, nodes handed over themselves what they committed. To be done before a shard opens
+/// at a node that does not, because it goes on to note what is published.
 pub(super) async fn prepare(database: &ServiceDatabase) -> Result<(), StoreError> {
     let published = shards::noted_heads(database).await?;
     let rows = published.iter();

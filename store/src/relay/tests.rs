@@ -137,8 +137,8 @@ impl Relayed {
         eventually(NEEDS, || self.carried.count() >= count).await;
     }
 
-    /// Until the newest event of a shard has been carried, whatever is carried again before it: what
-    /// a relay acknowledged last, the server may not have heard.
+    /// Until the newest event of a shard has been carried, whatever is carried again before it:
+    /// what a relay acknowledged last, the server may not have heard.
     async fn comes_to(&self, from: ShardId, event: (u64, u64)) {
         let newest = || {
             let events = self.carried.chain(from, to_events());
@@ -205,7 +205,8 @@ pub(super) async fn a_relay_goes_on_where_the_last_one_was(ground: Arc<Ground>, 
     relayed.commit(shard(1), 2, &[shard(2), shard(3)]).await;
     relayed.begin(relay);
     relayed.has(6).await;
-    // Of commands that lie before it knows nothing, so it names the latest place that they can have.
+    // Of commands that lie before it knows nothing, so it names the latest place that they can
+    // have.
     let chain = |to| relayed.carried.chain(shard(1), to);
     assert_eq!(chain(to_events()), [(11, 9), (14, 11)]);
     assert_eq!(chain(to_shard(2)), [(12, 10), (15, 12)]);
@@ -457,8 +458,8 @@ async fn while_another_node_waits_for_its_slot_to_be_made_nodes_poll() {
         loop {
             match sqlx::raw_sql(make).execute(&mut maker).await {
                 Ok(_) => break,
-                // PostgreSQL 15 may stumble over itself when it has waited: buffer 1 is not owned by
-                // resource owner TopTransaction.
+                // PostgreSQL 15 may stumble over itself when it has waited: buffer 1 is not owned
+                // by resource owner TopTransaction.
                 Err(error) if code_of(&error).as_deref() == Some("XX000") => {}
                 Err(error) => panic!("{error}"),
             }

@@ -1,12 +1,12 @@
 //! The relay that follows PostgreSQL's write-ahead log, by logical replication.
 //!
-//! One node at a time has the slot of a service's database and carries what all shards of it commit:
-//! the server tells each row of the outbox as soon as it is durable, and keeps its log until the row
-//! is acknowledged. The others wait for the slot; while nobody can have it, nodes poll the outboxes
-//! of their own shards.
+//! One node at a time has the slot of a service's database and carries what all shards of it
+//! commit: the server tells each row of the outbox as soon as it is durable, and keeps its log
+//! until the row is acknowledged. The others wait for the slot; while nobody can have it, nodes
+//! poll the outboxes of their own shards.
 //!
-//! The server tells of a commit *before* other sessions see it: it may still wait for a standby, and
-//! be lost with the server. So nothing is carried before others see it.
+//! The server tells of a commit *before* other sessions see it: it may still wait for a standby,
+//! and be lost with the server. So nothing is carried before others see it.
 //!
 //! A row that follows on none that was carried shows that something was missed: then the outbox is
 //! read.

@@ -1,8 +1,8 @@
 //! A disk: a database in memory with its connections, and the pool that disks come from.
 //!
 //! Making one takes longer than most histories do, for each connection reads the schema and
-//! prepares its statements. So a disk is given back when nobody has it any more, and the next history
-//! begins on it with the rows of the beginning.
+//! prepares its statements. So a disk is given back when nobody has it any more, and the next
+//! history begins on it with the rows of the beginning.
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! A server that gives a lease to one of several simulated nodes at a time, as a database server does
-//! by a lock that a session holds.
+//! A server that gives a lease to one of several simulated nodes at a time, as a database server
+//! does by a lock that a session holds.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -144,8 +144,8 @@ impl MemoryDatabase {
         counted.expect("a database in memory can be read")
     }
 
-    /// All that the outbox of one of its shards holds after a sequence, wherever it goes, for whoever
-    /// looks from outside.
+    /// All that the outbox of one of its shards holds after a sequence, wherever it goes, for
+    /// whoever looks from outside.
     ///
     /// # Panics
     /// When SQLite cannot read it.

@@ -14,7 +14,8 @@ const ROWS: &str = "SELECT sequence, count, entity_id, version, correlation_id, 
                     (SELECT max(sequence) FROM outbox WHERE shard = ?1 AND sequence <= ?2), 0) \
                     ORDER BY sequence";
 
-/// All messages of a shard after a sequence, wherever they go; of a row that is damaged, what is left.
+/// All messages of a shard after a sequence, wherever they go; of a row that is damaged, what is
+/// left.
 pub(super) fn read(
     connection: &Connection,
     source: ShardId,

@@ -1,4 +1,5 @@
-//! Rows one by one: a value that is not what its column should hold costs its own row, and no other.
+//! Rows one by one: a value that is not what its column should hold costs its own row, and no
+//! other.
 //!
 //! A database in a file keeps whatever somebody writes into a column, whichever type that has. Rows
 //! are fetched as they are and read each by itself, so nothing is asked twice.

@@ -52,8 +52,8 @@ pub struct UnitEvents {
     pub entity: Uuid,
     /// The entity's version after the first of them.
     pub version: i64,
-    /// The shard in whose outbox they stand, by its number, and those; an error when the row cannot be
-    /// read.
+    /// The shard in whose outbox they stand, by its number, and those; an error when the row cannot
+    /// be read.
     pub stored: AsRead<StoredEvents>,
 }
 

@@ -64,8 +64,8 @@ impl Snapshot {
         Ok(rows.into_iter().map(|row| row.map(stored)).collect())
     }
 
-    /// What the shards of the service have parked, with at most `examples` entities. A row that cannot
-    /// be read is no example.
+    /// What the shards of the service have parked, with at most `examples` entities. A row that
+    /// cannot be read is no example.
     ///
     /// # Errors
     /// When the database does not answer.

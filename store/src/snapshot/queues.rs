@@ -11,8 +11,8 @@ use crate::StoreError;
 use crate::tables::{parked, timer};
 
 impl Snapshot {
-    /// The versions of the rows of some parked messages; one that is gone is not in it, and one that
-    /// cannot be read has none.
+    /// The versions of the rows of some parked messages; one that is gone is not in it, and one
+    /// that cannot be read has none.
     ///
     /// # Errors
     /// When the database does not answer.

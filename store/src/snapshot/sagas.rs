@@ -13,8 +13,8 @@ use crate::mapping::IDS_PER_QUERY;
 use crate::tables::{action, saga, timer};
 
 impl Snapshot {
-    /// When some sagas, or entities that wait by themselves, are woken: those that have a timer. One
-    /// that cannot be read says nothing.
+    /// When some sagas, or entities that wait by themselves, are woken: those that have a timer.
+    /// One that cannot be read says nothing.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -23,8 +23,8 @@ impl Snapshot {
         self.numbers_of::<timer::Entity>(columns, ids).await
     }
 
-    /// The versions of the rows of some sagas; one that is gone is not in it, and one that cannot be
-    /// read has none.
+    /// The versions of the rows of some sagas; one that is gone is not in it, and one that cannot
+    /// be read has none.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,6 +1,6 @@
 //! `operator_actions`: what operators have done, in the unit of what they did. Rows are never
-//! changed, and never pruned: they belong to the history. What no unit does has its row before it is
-//! done, which becomes another one when it is known what has come of it.
+//! changed, and never pruned: they belong to the history. What no unit does has its row before it
+//! is done, which becomes another one when it is known what has come of it.
 
 use sea_orm::entity::prelude::*;
 

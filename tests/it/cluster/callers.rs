@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Beyond the session of a node, and what is lost to a busy machine.
 pub const GOES_ON_WITHIN: Duration = Duration::from_secs(60);
 
-/// Callers who order at one node after the other, and repeat with their key until they are answered.
+/// Callers who order at one node after the other, and repeat with their key until they are
+/// answered.
 pub struct Callers {
     apis: Arc<Mutex<Vec<Api>>>,
     customers: Vec<String>,

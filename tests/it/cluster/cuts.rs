@@ -1,6 +1,6 @@
-//! Nodes that are cut off from everybody: from their callers, the other nodes, PostgreSQL and Kafka.
-//! Nothing is refused and no connection ends, so all that anybody hears is nothing.
-//! They take root, and minutes, and are not part of `.ci/run`.
+//! Nodes that are cut off from everybody: from their callers, the other nodes, PostgreSQL and
+//! Kafka. Nothing is refused and no connection ends, so all that anybody hears is nothing. They
+//! take root, and minutes, and are not part of `.ci/run`.
 
 use tests::Cluster;
 

@@ -1,5 +1,5 @@
-//! What is drawn apart from the rest, so that the rest of a seed's plan stays as it was before there
-//! was such trouble.
+//! What is drawn apart from the rest, so that the rest of a seed's plan stays as it was before
+//! there was such trouble.
 
 use std::time::Duration;
 
@@ -141,8 +141,8 @@ fn wrong_with_views(kind: u64, chance: &mut Chance) -> Wrong {
     }
 }
 
-/// Adds, where there are several nodes, whom what has been drawn befalls, and what befalls a node among
-/// others.
+/// Adds, where there are several nodes, whom what has been drawn befalls, and what befalls a node
+/// among others.
 pub fn with_nodes(seed: u64, nodes: Option<usize>, acts: &[Act], faults: &mut Vec<Fault>) -> usize {
     let mut chance = Chance::seeded(seed.rotate_left(16) ^ 0x40de);
     let mut drawn = Chance::seeded(seed.rotate_left(40) ^ 0x40de);

@@ -1,4 +1,5 @@
-//! Views that several nodes share: drawn apart, too, so that seeds that share none stay as they were.
+//! Views that several nodes share: drawn apart, too, so that seeds that share none stay as they
+//! were.
 
 use std::time::Duration;
 
@@ -76,9 +77,9 @@ pub fn with_shared_views(
     chance.of(&[Duration::ZERO, Duration::from_secs(30)])
 }
 
-/// Adds, where nodes share the view, rebuilds while callers act that meet with trouble in their middle:
-/// a node is stopped between two calls of the store, past its lease, or one generation takes nothing in
-/// for a while and falls behind another.
+/// Adds, where nodes share the view, rebuilds while callers act that meet with trouble in their
+/// middle: a node is stopped between two calls of the store, past its lease, or one generation
+/// takes nothing in for a while and falls behind another.
 pub fn with_interrupted_rebuilds(seed: u64, nodes: usize, acts: &[Act], faults: &mut Vec<Fault>) {
     let mut chance = Chance::seeded(seed.rotate_left(44) ^ 0x17e6);
     let count = chance.of(&[0, 0, 1, 3]).unwrap_or(0);

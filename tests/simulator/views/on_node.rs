@@ -91,8 +91,8 @@ impl NodeViews {
     }
 }
 
-/// Waits until the node's shards are open and, where others feed its views, too, it is known how far
-/// all outboxes have come.
+/// Waits until the node's shards are open and, where others feed its views, too, it is known how
+/// far all outboxes have come.
 async fn opens((node, log): (Arc<Node>, Arc<dyn Log>), knows_all: bool) {
     loop {
         node.opened().await;

@@ -1,8 +1,8 @@
 //! What operators may do about parked messages, as far as only both services together know it.
 //!
 //! A shard looks after what a message asks as long as that can be read. Of one that cannot be read
-//! nobody knows, and a customer has no orders: an edit may make it ask for anything. So it is compared
-//! with the order that it was sent for, whose customer and total never change.
+//! nobody knows, and a customer has no orders: an edit may make it ask for anything. So it is
+//! compared with the order that it was sent for, whose customer and total never change.
 
 use std::sync::Arc;
 
@@ -80,16 +80,16 @@ impl Gateway {
         }
     }
 
-    /// Whether a message to a customer asks for what its order does. What cannot be read is refused by
-    /// its shard, which says why.
+    /// Whether a message to a customer asks for what its order does. What cannot be read is refused
+    /// by its shard, which says why.
     async fn asks_what_its_order_does(&self, message: &Message) -> Result<bool, CommandError> {
         let Ok(Some((customer, command))) = request_of::<Customer>(message) else {
             return Ok(true);
         };
         let request = command.request();
         let Origin { order, saga } = self.origin_of(message).await?;
-        // Otherwise nobody would hear what comes of it, or somebody else. Without an attempt release
-        // 0.1 has sent it.
+        // Otherwise nobody would hear what comes of it, or somebody else. Without an attempt
+        // release 0.1 has sent it.
         let tells_whoever_asked = match (saga, &message.attempt) {
             (Some(_), Some(_)) => !request.announced && request.saga_id.is_none(),
             (Some(_), None) => !request.announced && request.saga_id == saga,
@@ -112,8 +112,8 @@ impl Gateway {
         }
     }
 
-    /// What a message was sent for: by a saga for its order, or where none is at work, for the order
-    /// that all of its messages name.
+    /// What a message was sent for: by a saga for its order, or where none is at work, for the
+    /// order that all of its messages name.
     async fn origin_of(&self, message: &Message) -> Result<Origin, CommandError> {
         let correlation = message.correlation_id;
         let of_saga = self.orders.entity_of(SagaId(correlation)).await?;

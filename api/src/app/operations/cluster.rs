@@ -1,4 +1,5 @@
-//! The cluster: its nodes, as they have told of themselves, and the shards with what waits for them.
+//! The cluster: its nodes, as they have told of themselves, and the shards with what waits for
+//! them.
 
 use std::collections::BTreeMap;
 

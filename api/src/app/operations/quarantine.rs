@@ -105,8 +105,8 @@ fn filter(query: &ParkedQuery) -> Result<QuarantineFilter, ReadError> {
     })
 }
 
-/// The messages that a filter means, oldest first, at most `limit`: of what `find` finds, as many at
-/// a time. A database finds by their causes some that have others.
+/// The messages that a filter means, oldest first, at most `limit`: of what `find` finds, as many
+/// at a time. A database finds by their causes some that have others.
 async fn all_meant(
     mut filter: QuarantineFilter,
     limit: usize,

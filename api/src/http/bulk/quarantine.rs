@@ -20,10 +20,10 @@ const FILTER: [&str; 5] = ["service", "entity", "type", "cause", "olderThan"];
 
 /// Replay or discard all parked messages that a filter finds
 ///
-/// A request is about at most `limit` messages, oldest first; while the answer has a `next`, send it
-/// again with that as its `cursor`. With `dryRun` nothing is done. A repeat under the same key goes
-/// on with the same messages, and gets the same answer; another key begins anew. The messages of one
-/// entity are tried in their order.
+/// A request is about at most `limit` messages, oldest first; while the answer has a `next`, send
+/// it again with that as its `cursor`. With `dryRun` nothing is done. A repeat under the same key
+/// goes on with the same messages, and gets the same answer; another key begins anew. The messages
+/// of one entity are tried in their order.
 #[utoipa::path(
     post, path = "/quarantine/bulk", operation_id = "operateQuarantine", tag = "operations",
     params(KeyHeader),

@@ -1,5 +1,5 @@
-//! What is absent is left out: no answer and no parameter is ever `null`. utoipa calls each `Option`
-//! nullable besides, and a client made from that has a third case that never comes.
+//! What is absent is left out: no answer and no parameter is ever `null`. utoipa calls each
+//! `Option` nullable besides, and a client made from that has a third case that never comes.
 
 use utoipa::Modify;
 use utoipa::openapi::schema::{ArrayItems, SchemaType, Type};

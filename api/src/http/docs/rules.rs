@@ -140,8 +140,8 @@ fn conditions() -> impl Iterator<Item = Parameter> {
     })
 }
 
-/// Whether a command is bound to its key though it is none on an entity: it is about a view, or about a
-/// parked message.
+/// Whether a command is bound to its key though it is none on an entity: it is about a view, or
+/// about a parked message.
 fn binds_its_key(path: &str) -> bool {
     path.starts_with("/views") || path.starts_with("/quarantine")
 }

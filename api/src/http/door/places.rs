@@ -106,8 +106,8 @@ impl Places {
     }
 }
 
-/// Whether the page came from this very host, as the browser sees it. A proxy may have taken `https`
-/// off on the way.
+/// Whether the page came from this very host, as the browser sees it. A proxy may have taken
+/// `https` off on the way.
 fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
     let (Ok(origin), Some(Ok(host))) = (
         origin.to_str(),

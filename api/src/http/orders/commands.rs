@@ -216,8 +216,8 @@ impl OrderOutcome {
     }
 }
 
-/// The status of a cancel; `None` when it fell back. A repeat that does not wait gets that of the first
-/// answer, which told of the end, or did not.
+/// The status of a cancel; `None` when it fell back. A repeat that does not wait gets that of the
+/// first answer, which told of the end, or did not.
 fn cancel_status(answer: &OrderAnswer, waited: bool) -> Option<StatusCode> {
     let told_of_end = waited || answer.end_told;
     match answer.entity.state {

@@ -221,7 +221,8 @@ pub struct ParkedParams {
         pattern = r"[^\s\x85]"
     )]
     pub cause: Option<String>,
-    /// Parked longer ago than this: a whole number of `ms`, `s`, `m` or `h`, of at most nine digits.
+    /// Parked longer ago than this: a whole number of `ms`, `s`, `m` or `h`, of at most nine
+    /// digits.
     #[param(required = false, pattern = r"^\d{1,9}(ms|s|m|h)$", example = "10m")]
     pub older_than: Option<String>,
 }

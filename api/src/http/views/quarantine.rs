@@ -52,8 +52,8 @@ pub struct InViewsList {
 
 /// List the customers and orders that views take in no longer
 ///
-/// Each was stopped by one event in one view, and is shown as it was before; heal it to have it taken
-/// in again.
+/// Each was stopped by one event in one view, and is shown as it was before; heal it to have it
+/// taken in again.
 #[utoipa::path(
     get, path = "/views/quarantine", operation_id = "listQuarantineOfViews", tag = "operations",
     params(InViewsParams, PageParams),

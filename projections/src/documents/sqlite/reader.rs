@@ -1,7 +1,8 @@
 //! The read side: SeaORM on a small pool of read-only connections.
 //!
 //! Each answer is read in one transaction with the view's positions, or in one statement, so that
-//! both are of one snapshot. The statements have fixed shapes ([`queries`]), so that they stay prepared.
+//! both are of one snapshot. The statements have fixed shapes ([`queries`]), so that they stay
+//! prepared.
 
 use domain::{CustomerId, OrderId, Service};
 use futures_util::future::BoxFuture;

@@ -1,6 +1,6 @@
 //! The write side: folds the events of a batch in memory ([`fold`](crate::documents::fold)) and
-//! writes the last state of each entity ([`document_rows`]). An order that is created and approved in one
-//! batch is one `INSERT`.
+//! writes the last state of each entity ([`document_rows`]). An order that is created and approved
+//! in one batch is one `INSERT`.
 
 use std::path::Path;
 

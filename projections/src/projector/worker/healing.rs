@@ -1,6 +1,6 @@
 //! What the projector does about events that do not simply apply: it reads the history when
-//! versions are missing, puts an entity into quarantine whose event cannot be applied, finds the event whose data
-//! a commit refuses, and takes entities out of quarantine again.
+//! versions are missing, puts an entity into quarantine whose event cannot be applied, finds the
+//! event whose data a commit refuses, and takes entities out of quarantine again.
 
 use sagas::{Service, ShardId, Timestamp};
 use store::Message;

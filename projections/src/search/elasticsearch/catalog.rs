@@ -28,8 +28,8 @@ fn read(stored: &Value) -> Result<Catalog, serde_json::Error> {
     serde_json::from_value(stored.get("catalog").cloned().unwrap_or_default())
 }
 
-/// Stores the catalog over whatever is there, if that is no newer one, and not the catalog of another
-/// deployment.
+/// Stores the catalog over whatever is there, if that is no newer one, and not the catalog of
+/// another deployment.
 pub(super) async fn store(
     client: &Client,
     names: &Names,

@@ -11,8 +11,8 @@ use super::document::{Source, Stamp};
 use crate::search::damaged;
 use crate::{OrderDocument, ViewError};
 
-/// Searches, and the looks of those who wait for them, ask the same copy of the index: another one is
-/// refreshed a moment earlier or later.
+/// Searches, and the looks of those who wait for them, ask the same copy of the index: another one
+/// is refreshed a moment earlier or later.
 pub(super) const SAME_COPY: (&str, &str) = ("preference", "counterfoil");
 
 /// How many orders one request reads at most: an order of 500 lines is about 64 KiB.

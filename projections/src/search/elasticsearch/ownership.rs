@@ -1,8 +1,8 @@
 //! Whose a generation is, and whether its index is the one that it was made with.
 //!
-//! A namespace may be shared with another deployment by mistake. Whatever has that one's id on it is
-//! neither written nor deleted here. And people may delete an index, or make another in its place,
-//! while a node runs.
+//! A namespace may be shared with another deployment by mistake. Whatever has that one's id on it
+//! is neither written nor deleted here. And people may delete an index, or make another in its
+//! place, while a node runs.
 
 use super::client::Client;
 use super::index::{Described, Names, create_orders, describe, ensure_views, numbers};

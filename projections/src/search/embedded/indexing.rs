@@ -26,9 +26,9 @@ pub(super) fn open(index: &Index) -> Result<IndexWriter, ViewError> {
     let writer: IndexWriter = index.writer_with_options(options()).map_err(view_error)?;
     writer.set_merge_policy(Box::new(SizesAndDeletes::new()));
 
-    // tantivy gives the first operation of a process the number of the last commit. A merge of what was
-    // committed then takes a deletion in that has that number, but not for segments that have deletions
-    // of the last commit: in those what it deletes stays. So nothing has that number.
+    // tantivy gives the first operation of a process the number of the last commit. A merge of what
+    // was committed then takes a deletion in that has that number, but not for segments that have
+    // deletions of the last commit: in those what it deletes stays. So nothing has that number.
     writer.run(iter::empty()).map_err(view_error)?;
     Ok(writer)
 }
@@ -113,8 +113,8 @@ mod tests {
         let index = Index::create_in_ram(schema.build());
         let term = |text| Term::from_field_text(key, text);
 
-        // Ten segments that nobody has merged yet, the second with a deletion of the last commit. Nothing
-        // empties one, or its merge would be given up.
+        // Ten segments that nobody has merged yet, the second with a deletion of the last commit.
+        // Nothing empties one, or its merge would be given up.
         let mut writer: IndexWriter = index.writer_with_options(options()).unwrap();
         writer.set_merge_policy(Box::new(NoMergePolicy));
         commit(&mut writer, &["a", "large", "segment", "indeed"]);

@@ -104,8 +104,8 @@ impl LazyDirectory {
         })
     }
 
-    /// Whether the folder lists the files that belong to the index. Without the list those of the next
-    /// commits would be taken for all there are.
+    /// Whether the folder lists the files that belong to the index. Without the list those of the
+    /// next commits would be taken for all there are.
     pub(super) fn has_list_of_files(&self) -> bool {
         self.exists(Path::new(FILES)).unwrap_or(false)
     }
@@ -211,8 +211,8 @@ impl fmt::Debug for LazyDirectory {
     }
 }
 
-/// Removes files that do not belong to the index on disk. The list of its segments says which do: that
-/// of all files is written before it, so that a crash in between leaves a newer one.
+/// Removes files that do not belong to the index on disk. The list of its segments says which do:
+/// that of all files is written before it, so that a crash in between leaves a newer one.
 fn remove_strays(folder: &Path, disk: &MmapDirectory) -> tantivy::Result<()> {
     // Opening the index shows damage; and where there is none yet, everything is new.
     let metas = Index::open(disk.clone()).and_then(|index| index.load_metas());

@@ -1,7 +1,7 @@
 //! The words with a given beginning.
 //!
-//! [`Prefix`] finds what tantivy's query over a range of words does, and can be given up: short prefixes of
-//! a large index have a great many words.
+//! [`Prefix`] finds what tantivy's query over a range of words does, and can be given up: short
+//! prefixes of a large index have a great many words.
 
 use std::io;
 

@@ -1,8 +1,8 @@
 //! The write side: folds events into documents, and puts the documents into the index with each
 //! commit.
 //!
-//! Between commits documents are kept in memory ([`Buffer`]), one per order, so that an order that is
-//! created and approved in the meantime enters the index once.
+//! Between commits documents are kept in memory ([`Buffer`]), one per order, so that an order that
+//! is created and approved in the meantime enters the index once.
 
 use std::sync::Arc;
 

@@ -149,8 +149,8 @@ impl<P: Projection> Supervisor<P> {
         Ok(())
     }
 
-    /// Waits, as long as it takes, until the next generation has what readers here have been shown of
-    /// the one before, which goes on while it is in the catalog.
+    /// Waits, as long as it takes, until the next generation has what readers here have been shown
+    /// of the one before, which goes on while it is in the catalog.
     async fn reaches_what_was_shown(
         &self,
         next: &OpenGeneration<P>,

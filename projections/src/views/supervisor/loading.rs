@@ -105,9 +105,9 @@ impl<P: Projection> Supervisor<P> {
         self.is_fenced || !self.shared.lease.has_rivals()
     }
 
-    /// Whether another node may have begun to copy this generation. It is not gone on with: that node
-    /// may have been stopped, and still delete or write what it has. Another number is given in its
-    /// place.
+    /// Whether another node may have begun to copy this generation. It is not gone on with: that
+    /// node may have been stopped, and still delete or write what it has. Another number is given
+    /// in its place.
     fn is_interrupted(&self, building: &Generation) -> bool {
         let is_at_work = |number| self.work.as_ref().is_some_and(|work| work.number == number);
         building.stage == Stage::Copying

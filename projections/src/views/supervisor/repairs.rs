@@ -2,8 +2,8 @@
 //! is damaged is told by its store when it is opened, by its projector, by a query, or by an
 //! examination after something has panicked.
 //!
-//! The new generation has a number of its own and nothing of the old one, so it does not matter what
-//! is left of that. Should the new one be damaged as well, and soon, there is a reason that a
+//! The new generation has a number of its own and nothing of the old one, so it does not matter
+//! what is left of that. Should the new one be damaged as well, and soon, there is a reason that a
 //! rebuild does not remove; then each next one waits longer, up to minutes. An outage is no damage
 //! and comes nowhere near here.
 

@@ -1,5 +1,5 @@
-//! What the supervisor looks at every few seconds: the gauges, and whether all that is open is still there and
-//! still ours.
+//! What the supervisor looks at every few seconds: the gauges, and whether all that is open is
+//! still there and still ours.
 
 use std::time::Duration;
 use tokio::time::Instant;

@@ -303,8 +303,8 @@ impl<P: Projection> Supervisor<P> {
         }
     }
 
-    /// While no generation answers, the one that is to answer does so at once; and what was followed
-    /// here so far, or fed in a tenure before, is read from as it is fed now.
+    /// While no generation answers, the one that is to answer does so at once; and what was
+    /// followed here so far, or fed in a tenure before, is read from as it is fed now.
     fn make_live_at_once(&self, catalog: &Catalog, number: u32) {
         let Ok(generation) = self.shared.generation(number) else {
             return;

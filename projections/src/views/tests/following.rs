@@ -1,5 +1,5 @@
-//! Views in a store that several nodes share: one feeds them, the others follow, and each may become
-//! the one that feeds.
+//! Views in a store that several nodes share: one feeds them, the others follow, and each may
+//! become the one that feeds.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,8 +2,8 @@
 //!
 //! A node that hears of no other would neither take part in giving shards to nodes nor send what
 //! others wait for. The epochs keep two such nodes from harming anything, and they would take the
-//! shards from one another for ever. So each node holds a lock of the server for as long as it runs:
-//! one that is alone holds it alone, those with others share it.
+//! shards from one another for ever. So each node holds a lock of the server for as long as it
+//! runs: one that is alone holds it alone, those with others share it.
 
 use std::time::Duration;
 

@@ -18,7 +18,8 @@ const LOCK: i64 = 7_165_074_649_429_406_313;
 const TRY: &str = "SELECT pg_try_advisory_lock($1)";
 const STILL_THERE: &str = "SELECT 1";
 /// The server ends a session that says nothing for this long, and frees its lock: that of a node
-/// that stands still, too, whose connection is open. Longer than a node takes itself for the holder.
+/// that stands still, too, whose connection is open. Longer than a node takes itself for the
+/// holder.
 const SILENT: &str = "SET idle_session_timeout = '8s'";
 
 /// A node that was heard is sure for so long.

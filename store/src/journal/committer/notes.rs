@@ -41,8 +41,8 @@ impl Committer {
         }
     }
 
-    /// How long nothing is committed before it is noted all the same how far outboxes are published:
-    /// only where other nodes go by that.
+    /// How long nothing is committed before it is noted all the same how far outboxes are
+    /// published: only where other nodes go by that.
     pub(in crate::journal) fn notes_after(&self) -> Option<Duration> {
         let due = !self.unnoted.is_empty() && self.log.is_followed_elsewhere();
         due.then_some(NOTE_PUBLISHED_EVERY)

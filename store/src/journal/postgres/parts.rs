@@ -1,5 +1,5 @@
-//! The statements of a batch as values: each with its SQL, and with what it binds. They are sent one
-//! by one (`batch`), or all at once (`routine`).
+//! The statements of a batch as values: each with its SQL, and with what it binds. They are sent
+//! one by one (`batch`), or all at once (`routine`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

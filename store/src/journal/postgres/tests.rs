@@ -1,5 +1,6 @@
 //! What befalls a connection or a server, on a real one: each failure is told in one line that
-//! names the database and the cause, nothing is lost or done twice, and all goes on afterwards by itself.
+//! names the database and the cause, nothing is lost or done twice, and all goes on afterwards by
+//! itself.
 //!
 //! How connections are cut: a proxy stands between the store and the server, which loses an answer
 //! or keeps a commit to itself.

@@ -58,8 +58,8 @@ impl Member {
         }
     }
 
-    /// Which of these partitions the coordinator lets this node commit an offset for, and which not,
-    /// because it is no member any more or one of an older generation.
+    /// Which of these partitions the coordinator lets this node commit an offset for, and which
+    /// not, because it is no member any more or one of an older generation.
     ///
     /// Partitions that a newer generation gives to others are this node's until it has heard so:
     /// the coordinator waits for that before somebody else gets them.

@@ -2,8 +2,8 @@
 //! them when the group loses it.
 //!
 //! Two threads change that: the one that polls the group, which hears what is given and taken, and
-//! the one that asks the coordinator, which hears what the group has lost. Each change is one piece,
-//! so that what the one lets go of late is not what the other has just begun.
+//! the one that asks the coordinator, which hears what the group has lost. Each change is one
+//! piece, so that what the one lets go of late is not what the other has just begun.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -137,7 +137,8 @@ impl Member {
             info!(service = %self.service, kafka.partitions = ?away, "other nodes have these now");
         }
 
-        // At once, so that a node that starts takes part, and is ready, when its shards are its own.
+        // At once, so that a node that starts takes part, and is ready, when its shards are its
+        // own.
         self.begin_reading();
         lock(&self.place).takes_part = true;
     }
@@ -180,7 +181,8 @@ impl Member {
     }
 
     /// Lets go of what was kept and is refused: whoever asks cannot go on with it. The answer is
-    /// about what the group had lost by then; of what it has given, and lost, since it knows nothing.
+    /// about what the group had lost by then; of what it has given, and lost, since it knows
+    /// nothing.
     pub(super) fn let_go(&self, refused: &BTreeSet<i32>, losses: u64) {
         let _changing = lock(&self.changing);
         let mut place = lock(&self.place);

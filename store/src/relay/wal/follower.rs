@@ -88,8 +88,8 @@ impl<'d> Follower<'d> {
         Ok(())
     }
 
-    /// Carries what the outboxes have beyond what was taken. It may be much, and the server keeps its
-    /// log meanwhile.
+    /// Carries what the outboxes have beyond what was taken. It may be much, and the server keeps
+    /// its log meanwhile.
     async fn catch_up(&mut self) -> Result<(), NotFollowed> {
         while self.outboxes.relay().await? {
             self.check().await?;
@@ -158,8 +158,8 @@ impl<'d> Follower<'d> {
         Ok(())
     }
 
-    /// Something lies before this row that was not told: it was committed before the slot was made, or
-    /// nothing was, because a commit has failed. The outbox knows, as soon as it shows the row.
+    /// Something lies before this row that was not told: it was committed before the slot was made,
+    /// or nothing was, because a commit has failed. The outbox knows, as soon as it shows the row.
     async fn close_gap(&mut self, shard: ShardId, sequence: i64) -> Result<(), NotFollowed> {
         self.deliver().await?;
         let began = Instant::now();

@@ -1,6 +1,6 @@
 //! What PostgreSQL's `pgoutput` tells of a table that is only inserted into
-//! (<https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html>): its columns,
-//! before its first row, and rows as text.
+//! (<https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html>): its
+//! columns, before its first row, and rows as text.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! The replication slot of a service's database: how far its log was followed. The server keeps what
-//! lies behind that, which must not fill its disk.
+//! The replication slot of a service's database: how far its log was followed. The server keeps
+//! what lies behind that, which must not fill its disk.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -71,8 +71,8 @@ pub(super) struct Slot<'d> {
     next: Mutex<Option<(Instant, i64)>>,
 }
 
-/// A session that follows the log. It ends when this is dropped: a clean end would leave the slot to
-/// it until the server has been answered for the last time.
+/// A session that follows the log. It ends when this is dropped: a clean end would leave the slot
+/// to it until the server has been answered for the last time.
 pub(super) struct Session(ReplicationClient);
 
 /// What the server says of a slot.
@@ -141,8 +141,8 @@ impl<'d> Slot<'d> {
         Ok(Ready { name })
     }
 
-    /// Whether no transaction runs for which the maker of a slot would have to wait for long. While it
-    /// does, it holds the slot, and nobody follows.
+    /// Whether no transaction runs for which the maker of a slot would have to wait for long. While
+    /// it does, it holds the slot, and nobody follows.
     async fn none_is_older(&self, sql: &mut PgConnection) -> Result<bool, sqlx::Error> {
         let (oldest, next): (i64, i64) = sqlx::query_as(RUNNING).fetch_one(sql).await?;
         let mut looked = self.next.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,8 +186,8 @@ impl<'d> Slot<'d> {
         Ok(config.with_port(options.get_port()))
     }
 
-    /// The server still takes this node for who follows, which it need not tell; and it does not keep
-    /// more of its log for that than it is to keep.
+    /// The server still takes this node for who follows, which it need not tell; and it does not
+    /// keep more of its log for that than it is to keep.
     pub(super) async fn check(&self, ready: &Ready) -> Result<(), NotFollowed> {
         let mut sql = self.connect().await?;
         let state = state(&mut sql, &ready.name).await?;

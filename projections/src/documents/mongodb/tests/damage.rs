@@ -1,5 +1,5 @@
-//! What people do to a database by hand while a view is stopped or runs, and another deployment that
-//! uses it by mistake.
+//! What people do to a database by hand while a view is stopped or runs, and another deployment
+//! that uses it by mistake.
 
 use std::sync::Arc;
 

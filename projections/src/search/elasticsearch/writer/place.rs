@@ -79,9 +79,9 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Writes all documents. One that is kept out by what is there is looked at, and written again if
-    /// it is the newer one: what was taken for new may be there after a crash, and what is known may
-    /// have been put there as a whole since, by a command that came late or from another node.
+    /// Writes all documents. One that is kept out by what is there is looked at, and written again
+    /// if it is the newer one: what was taken for new may be there after a crash, and what is known
+    /// may have been put there as a whole since, by a command that came late or from another node.
     pub(super) async fn write_documents(&self, memory: &mut Memory) -> Result<(), ViewError> {
         let there = self.write(memory.pending().values()).await?;
         let stored =

@@ -1,5 +1,5 @@
-//! The documents that a writer has in memory: those that are not committed yet, and those whose next
-//! event is near. Every other order's newest document is in the index, by id.
+//! The documents that a writer has in memory: those that are not committed yet, and those whose
+//! next event is near. Every other order's newest document is in the index, by id.
 
 use std::collections::HashMap;
 
