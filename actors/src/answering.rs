@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::entity::Entity;
 use crate::error::CommandError;
-use crate::request::{Answer, Heard, Moved, Question, Reply};
+use crate::request::{Heard, Moved, Question, Reply, ShardAnswer};
 
 /// What somebody holds while a command is work: dropped when it is carried out or refused, and when
 /// nobody waits for that any more.
@@ -175,5 +175,5 @@ impl<E: Entity> Drop for Listener<E> {
 
 /// Whether the answer speaks of a saga whose end is told later.
 pub(crate) fn goes_on<E: Entity>(reply: &Reply<E>) -> bool {
-    matches!(reply, Ok(Answer::Entity(answer)) if answer.awaited().is_some())
+    matches!(reply, Ok(ShardAnswer::Entity(answer)) if answer.awaited().is_some())
 }

@@ -214,7 +214,7 @@ impl<E: Entity> Entities<E> {
         // The saga goes by its own row. A timer that says something else, late or damaged as it may
         // be, is set as the saga wants it; one that it has no use for goes.
         let set_anew = match &told.outcome {
-            saga::Outcome::Untimely(wanted) => Some(TimerChange {
+            saga::SagaOutcome::Untimely(wanted) => Some(TimerChange {
                 set: wanted.set.filter(|set| set.wake_at != set_for),
                 ..*wanted
             }),

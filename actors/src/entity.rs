@@ -29,7 +29,7 @@ pub(crate) use actor::{Ask, AskEntity, EntityActor, PartAsRead};
 pub use outcome::{
     Answered, Decision, Done, Head, LocalRefusal, Notice, Overdue, PartNeeded, Seen, StepOf,
 };
-pub(crate) use outcome::{Change, Outcome, Told, Waiting};
+pub(crate) use outcome::{Change, EntityOutcome, Told, Waiting};
 
 /// How many messages may wait in an actor's mailbox. Its shard asks one thing at a time.
 pub(crate) const MAILBOX: usize = 4;

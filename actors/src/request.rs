@@ -121,7 +121,7 @@ pub enum Command<E: Entity> {
 /// The answer to a question.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "", rename_all = "camelCase")]
-pub enum Answer<E: Entity> {
+pub enum ShardAnswer<E: Entity> {
     Entity(Answered<E>),
     Saga(SagaAnswer),
     Done,
@@ -146,7 +146,7 @@ pub struct SagaAnswer {
 }
 
 /// What a caller gets: the answer, or why the command fails.
-pub(crate) type Reply<E> = Result<Answer<E>, CommandError>;
+pub(crate) type Reply<E> = Result<ShardAnswer<E>, CommandError>;
 
 /// What a caller on this node hears of its request.
 #[derive(Debug)]

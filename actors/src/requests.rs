@@ -26,7 +26,8 @@ use crate::loading::Source;
 use crate::operator::{Operator, SagaAction};
 use crate::remote::{Awaited, Place, QuestionFromAfar};
 use crate::request::{
-    Answer, Command, Follower, Heard, Moved, Question, Reply, Request, RequestBinding, SagaAnswer,
+    Command, Follower, Heard, Moved, Question, Reply, Request, RequestBinding, SagaAnswer,
+    ShardAnswer,
 };
 
 pub(crate) use accepted::ASKS_AGAIN_AFTER;
@@ -143,7 +144,7 @@ impl<E: Entity> Requests<E> {
         let command = saga.map_or(Command::FollowEntity(id), Command::FollowSaga);
         let mut sent = self.send(self.shard_of(id), command, None, Follow::saga())?;
         match self.answered(&mut sent).await? {
-            Answer::Entity(answer) => Ok((answer, sent)),
+            ShardAnswer::Entity(answer) => Ok((answer, sent)),
             _ => Err(CommandError::Failed),
         }
     }
@@ -202,7 +203,7 @@ impl<E: Entity> Requests<E> {
         let shard = self.shard_of(entity);
         let mut sent = self.send(shard, command, binding, Follow::Nothing)?;
         match self.answered(&mut sent).await? {
-            Answer::Saga(answer) => Ok(answer),
+            ShardAnswer::Saga(answer) => Ok(answer),
             _ => Err(CommandError::Failed),
         }
     }
@@ -269,7 +270,7 @@ impl<E: Entity> Requests<E> {
 
     /// Waits for the answer, but not for ever: whatever a store does, the caller hears within
     /// seconds that the outcome is unknown.
-    async fn answered(&self, sent: &mut Sent<E>) -> Result<Answer<E>, CommandError> {
+    async fn answered(&self, sent: &mut Sent<E>) -> Result<ShardAnswer<E>, CommandError> {
         let by = Instant::now() + ANSWERS_WITHIN;
         sent.heard(Some(self), by).await
     }

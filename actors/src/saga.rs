@@ -63,7 +63,7 @@ impl<D: SagaData> Message for AskSaga<D> {
 /// What a saga tells: its effects, and how it stands after them.
 #[derive(Debug)]
 pub(crate) struct Told<D: SagaData> {
-    pub outcome: Outcome,
+    pub outcome: SagaOutcome,
     pub effects: Vec<Effect<D>>,
     pub run: Standing<D>,
 }
@@ -103,7 +103,7 @@ impl<D: SagaData> Standing<D> {
 
 /// The outcome of a question to a saga.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum SagaOutcome {
     /// It has changed: write the row with its effects. Asked again in the same step, it gives a
     /// newer row that replaces this one.
     Changed {
@@ -183,7 +183,7 @@ impl<D: SagaData> SagaActor<D> {
         let policy = self.policy;
 
         match ask {
-            Ask::Show => Ok(self.told(Outcome::Unchanged, Vec::new())),
+            Ask::Show => Ok(self.told(SagaOutcome::Unchanged, Vec::new())),
             Ask::Reply {
                 reply,
                 attempt,
@@ -196,8 +196,8 @@ impl<D: SagaData> SagaActor<D> {
             }
             Ask::Wake { set_for } => {
                 let mut told = self.progress(now, |run| run.woken(set_for, &policy, now))?;
-                if matches!(told.outcome, Outcome::Unchanged) {
-                    told.outcome = Outcome::Untimely(self.wanted(now));
+                if matches!(told.outcome, SagaOutcome::Unchanged) {
+                    told.outcome = SagaOutcome::Untimely(self.wanted(now));
                 }
                 Ok(told)
             }
@@ -230,7 +230,7 @@ impl<D: SagaData> SagaActor<D> {
         let before = replaced(&self.stored.saga);
         let effects = act(&mut self.stored.saga);
         if self.stored.saga.version == before.version {
-            return Ok(self.told(Outcome::Unchanged, effects));
+            return Ok(self.told(SagaOutcome::Unchanged, effects));
         }
 
         self.replaces = Some(before);
@@ -252,20 +252,22 @@ impl<D: SagaData> SagaActor<D> {
         {
             match recall(&self.stored.remembered, key, fingerprint) {
                 Recalled::Nothing => {}
-                Recalled::Repeated { .. } => return Ok(self.told(Outcome::Unchanged, Vec::new())),
-                Recalled::Reused => return Ok(self.told(Outcome::KeyReused, Vec::new())),
+                Recalled::Repeated { .. } => {
+                    return Ok(self.told(SagaOutcome::Unchanged, Vec::new()));
+                }
+                Recalled::Reused => return Ok(self.told(SagaOutcome::KeyReused, Vec::new())),
             }
         }
 
         let (before, was) = (replaced(&self.stored.saga), self.stored.saga.state);
 
         let Some(effects) = self.act(action, by.reason.clone(), now) else {
-            return Ok(self.told(Outcome::NotPossible, Vec::new()));
+            return Ok(self.told(SagaOutcome::NotPossible, Vec::new()));
         };
 
         // A command that joins what is under way binds its key, too; then only the row is written.
         if self.stored.saga.version == before.version && binding.is_none() {
-            return Ok(self.told(Outcome::Unchanged, effects));
+            return Ok(self.told(SagaOutcome::Unchanged, effects));
         }
 
         let remembered = binding.map(|binding| binding.remembered(None, None));
@@ -273,7 +275,7 @@ impl<D: SagaData> SagaActor<D> {
 
         self.replaces = Some(before);
         let mut told = self.changed(effects, now)?;
-        if let Outcome::Changed { action: kept, .. } = &mut told.outcome {
+        if let SagaOutcome::Changed { action: kept, .. } = &mut told.outcome {
             let on = OnSaga {
                 saga: told.run.id.0,
                 entity: told.run.entity,
@@ -321,7 +323,7 @@ impl<D: SagaData> SagaActor<D> {
         };
 
         let timer = self.timer(now);
-        let outcome = Outcome::Changed {
+        let outcome = SagaOutcome::Changed {
             row,
             timer,
             action: None,
@@ -347,7 +349,7 @@ impl<D: SagaData> SagaActor<D> {
         TimerChange { id: run.id.0, set }
     }
 
-    fn told(&self, outcome: Outcome, effects: Vec<Effect<D>>) -> Told<D> {
+    fn told(&self, outcome: SagaOutcome, effects: Vec<Effect<D>>) -> Told<D> {
         Told {
             outcome,
             effects,

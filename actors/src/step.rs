@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::entities::SagaEnd;
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
-use crate::request::{Answer, Reply};
+use crate::request::{Reply, ShardAnswer};
 use crate::supervision::ActorError;
 
 /// The effects of one step, to be committed as one unit. What few of them have,
@@ -70,7 +70,7 @@ impl<E: Entity> Default for Step<E> {
 
 impl<E: Entity> Step<E> {
     /// A step that only answers.
-    pub(crate) fn answering(answer: Answer<E>, touched: Uuid) -> Box<Self> {
+    pub(crate) fn answering(answer: ShardAnswer<E>, touched: Uuid) -> Box<Self> {
         Box::new(Step {
             answer: Some(Ok(answer)),
             touched: vec![touched],

@@ -33,8 +33,8 @@ pub use quarantine::{
     QuarantineCause,
 };
 pub use queries::{
-    Answer, AsOf, CustomerQuery, CustomerWithOrders, Freshness, History, HistoryEvent, Listed,
-    OrderHit, OrderQuery, OrderSort, OrdersFound, Page, Queries,
+    AsOf, CustomerQuery, CustomerWithOrders, Freshness, History, HistoryEvent, Listed, OrderHit,
+    OrderQuery, OrderSort, OrdersFound, Page, Queries, ViewAnswer,
 };
 pub use view_operations::{
     BuildFrom, BuildStage, QuarantinedEntity, RebuildBegun, VIEWS, ViewHealed, ViewOperations,
@@ -46,7 +46,7 @@ pub type ReadFuture<'a, T> = LocalBoxFuture<'a, Result<T, ReadError>>;
 
 /// A query under way, in two parts: first it waits until its view shows what the caller has seen,
 /// which is no work; then it reads.
-pub type QueryFuture<'a, T> = ReadFuture<'a, ReadFuture<'a, Answer<T>>>;
+pub type QueryFuture<'a, T> = ReadFuture<'a, ReadFuture<'a, ViewAnswer<T>>>;
 
 /// Everything the routes need of the rest of the node.
 #[derive(Clone)]

@@ -30,7 +30,7 @@ use std::time::Duration;
 use anyhow::ensure;
 
 use self::options::{Amount, Options};
-use self::phase::{Outcome, Plan};
+use self::phase::{PhaseOutcome, Plan};
 use self::picker::Picker;
 use self::process::Sample;
 use self::progress::Progress;
@@ -63,7 +63,7 @@ pub fn run(options: Options) -> anyhow::Result<Report> {
     let before = sample_servers(servers)?;
     let measured = plan.options.measured();
     let mut progress = Progress::new("load", measured, servers.clone());
-    let Outcome {
+    let PhaseOutcome {
         recorder,
         mut ledger,
         ended,

@@ -52,7 +52,7 @@ pub struct Node {
 
 /// A successful answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct NodeAnswer {
     /// The HTTP status, a 2xx.
     pub status: StatusCode,
     /// What the caller has now seen; a later read that carries it shows at least this.
@@ -62,7 +62,7 @@ pub struct Answer {
     url: String,
 }
 
-impl Answer {
+impl NodeAnswer {
     /// The body as a type of the caller's.
     pub fn read<T: DeserializeOwned>(self) -> Result<T, ClientError> {
         serde_json::from_value(self.body).map_err(|error| ClientError::Answer {
@@ -155,7 +155,7 @@ impl Node {
         path: &[&str],
         query: &[(&str, &str)],
         freshness: &Freshness,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<NodeAnswer, ClientError> {
         let url = self.address_with(path, query)?;
 
         let mut headers = HeaderMap::new();
@@ -182,13 +182,18 @@ impl Node {
         body: &Value,
         key: &str,
         wait: Option<Duration>,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<NodeAnswer, ClientError> {
         self.send_body(Method::POST, self.address(path)?, body, key, wait)
             .await
     }
 
     /// Puts something into the place of what is there, repeatable by its key.
-    pub async fn put(&self, path: &[&str], body: &Value, key: &str) -> Result<Answer, ClientError> {
+    pub async fn put(
+        &self,
+        path: &[&str],
+        body: &Value,
+        key: &str,
+    ) -> Result<NodeAnswer, ClientError> {
         self.send_body(Method::PUT, self.address(path)?, body, key, None)
             .await
     }
@@ -200,7 +205,7 @@ impl Node {
         query: &[(&str, &str)],
         body: &Value,
         key: &str,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<NodeAnswer, ClientError> {
         let url = self.address_with(path, query)?;
         self.send_body(Method::POST, url, body, key, None).await
     }
@@ -212,7 +217,7 @@ impl Node {
         body: &Value,
         key: &str,
         wait: Option<Duration>,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<NodeAnswer, ClientError> {
         let body = (!body.is_null()).then(|| Bytes::from(body.to_string()));
         let mut headers = HeaderMap::new();
         headers.insert(IDEMPOTENCY_KEY, header("Idempotency-Key", key)?);
@@ -241,7 +246,7 @@ impl Node {
         path: &[&str],
         query: &[(&str, &str)],
         key: &str,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<NodeAnswer, ClientError> {
         let url = self.address_with(path, query)?;
         self.send_body(Method::DELETE, url, &Value::Null, key, None)
             .await

@@ -43,7 +43,7 @@ use crate::threads::{OwnThreads, Threads};
 use crate::unit::Unit;
 use crate::{ServiceDatabase, StoreError};
 
-pub use commit_store::{Answer, Claim, CommitStore, Pruned};
+pub use commit_store::{Claim, CommitStore, Pruned, StoreAnswer};
 pub use standing::{Patience, Standing};
 
 use queue::{Queue, Work};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tests::{Api, Node, Outcome, eventually, in_state};
+use tests::{Api, Node, Ran, eventually, in_state};
 
 const CALLERS: usize = 4;
 
@@ -39,12 +39,12 @@ impl Load {
     }
 }
 
-async fn backup(node: &Node, to: &Path) -> Outcome {
+async fn backup(node: &Node, to: &Path) -> Ran {
     let to = to.to_str().expect("a path of text");
     node.cli().run(&["backup", "--to", to]).await
 }
 
-async fn restore(node: &Node, from: &Path) -> Outcome {
+async fn restore(node: &Node, from: &Path) -> Ran {
     let from = from.to_str().expect("a path of text");
     node.cli().run(&["restore", "--from", from]).await
 }

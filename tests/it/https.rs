@@ -1,6 +1,6 @@
 //! The command line through a proxy that speaks TLS and asks for credentials.
 
-use tests::{Cli, Node, Outcome, TlsProxy, data_file};
+use tests::{Cli, Node, Ran, TlsProxy, data_file};
 
 /// `ada`, whose password is `p@s:s`.
 const BASIC: &str = "Basic YWRhOnBAczpz";
@@ -23,7 +23,7 @@ fn without_certificates(node: &Node) -> Cli {
 
 /// Asserts that a command has failed with one line, which tells this and no secret.
 #[track_caller]
-fn tells(outcome: Outcome, told: &str) {
+fn tells(outcome: Ran, told: &str) {
     let outcome = outcome.failed();
     let line = outcome.only_line();
     assert!(line.contains(told), "{line}");

@@ -1,9 +1,9 @@
 //! Settings: where they come from, and that a wrong one stops the start with one line that helps.
 
-use tests::{Cli, Node, Outcome};
+use tests::{Cli, Node, Ran};
 
 /// What `serve` says to one wrong setting on an empty data folder.
-async fn refused(name: &str, value: &str) -> Outcome {
+async fn refused(name: &str, value: &str) -> Ran {
     let folder = tempfile::tempdir().expect("a temporary folder");
     Cli::new(folder.path())
         .env("COUNTERFOIL_LISTEN", "127.0.0.1:0")

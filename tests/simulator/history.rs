@@ -42,7 +42,7 @@ const NOTE_EVERY: u64 = 2 * 4;
 
 /// What has become of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct HistoryOutcome {
     /// What has happened, in words.
     pub story: Vec<String>,
     /// What must never happen, and has.
@@ -53,7 +53,7 @@ pub struct Outcome {
 ///
 /// # Panics
 /// When the system gives no runtime or no memory.
-pub fn run(plan: &Plan, template: &Template) -> Outcome {
+pub fn run(plan: &Plan, template: &Template) -> HistoryOutcome {
     looked_at(plan, template, |_| ()).0
 }
 
@@ -78,13 +78,17 @@ pub fn difference(plan: &Plan, template: &Template) -> Option<String> {
 }
 
 /// A history, and what there is to see of its world in the end.
-fn looked_at<T>(plan: &Plan, template: &Template, look: impl Fn(&World) -> T) -> (Outcome, T) {
+fn looked_at<T>(
+    plan: &Plan,
+    template: &Template,
+    look: impl Fn(&World) -> T,
+) -> (HistoryOutcome, T) {
     let history = async {
         let world = Rc::new(World::new(plan.clone(), template));
         let ledger = Rc::new(Ledger::default());
         happen(&world, &ledger).await;
 
-        let outcome = Outcome {
+        let outcome = HistoryOutcome {
             story: world.story(),
             violations: world.violations.take(),
         };

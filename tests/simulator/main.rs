@@ -32,7 +32,7 @@ use clap::Parser;
 use store::services::SHOP;
 use store::simulated::Template;
 
-use crate::history::Outcome;
+use crate::history::HistoryOutcome;
 use crate::plan::{Plan, SHARDS, Seed};
 
 // A history is mostly small pieces of memory.
@@ -115,7 +115,7 @@ fn templates() -> Templates {
     SHARDS.into_iter().map(make).collect()
 }
 
-fn happen(plan: &Plan, templates: &Templates) -> Outcome {
+fn happen(plan: &Plan, templates: &Templates) -> HistoryOutcome {
     history::run(plan, &templates[&plan.shards])
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use serde_json::Value;
-use tests::{Api, Cli, CreditModel, Outcome, cents};
+use tests::{Api, Cli, CreditModel, Ran, cents};
 use uuid::Uuid;
 
 use crate::ledger::{Kind, Shown, id};
@@ -48,12 +48,12 @@ pub async fn invariants_hold(world: &World, cli: &Cli) {
 }
 
 /// What `counterfoil verify` reports.
-async fn audited(cli: &Cli) -> Result<Value, Outcome> {
+async fn audited(cli: &Cli) -> Result<Value, Ran> {
     let outcome = cli.run(&["verify", "--json"]).await;
     serde_json::from_str(&outcome.stdout).map_err(|_| outcome)
 }
 
-fn said(outcome: &Outcome) -> String {
+fn said(outcome: &Ran) -> String {
     format!("{:?}: {}", outcome.code, outcome.said())
 }
 

@@ -34,7 +34,7 @@ pub struct Store {
 }
 
 /// What has become of a round.
-pub struct Outcome {
+pub struct RoundOutcome {
     pub story: Vec<String>,
     pub violations: Vec<String>,
     pub store: Store,
@@ -61,7 +61,7 @@ impl Store {
 }
 
 /// Has a round happen on a store.
-pub async fn run(plan: Plan, mut store: Store, servers: Option<Arc<Servers>>) -> Outcome {
+pub async fn run(plan: Plan, mut store: Store, servers: Option<Arc<Servers>>) -> RoundOutcome {
     let world = Arc::new(World::new(plan, Arc::clone(&store.ledger)));
     store.machine.set(world.plan.settings);
     let cli = store.machine.cli();
@@ -83,7 +83,7 @@ pub async fn run(plan: Plan, mut store: Store, servers: Option<Arc<Servers>>) ->
     machine.end_for_good(&world).await;
     checks::invariants_hold(&world, &cli).await;
 
-    Outcome {
+    RoundOutcome {
         story: world.story(),
         violations: world.violations(),
         store: Store {

@@ -9,7 +9,7 @@ use tests::Pieces;
 
 use crate::faults::Servers;
 use crate::plan::Plan;
-use crate::round::{self, Outcome, Store};
+use crate::round::{self, RoundOutcome, Store};
 
 /// So many rounds are spent on it, and no more are begun after this time.
 const REPEATS: usize = 12;
@@ -17,7 +17,7 @@ const WITHIN: Duration = Duration::from_secs(300);
 
 /// The smallest round that has failed on an empty store, and what became of it; `None` when it has
 /// not failed there at all.
-pub async fn smallest(plan: &Plan, servers: Option<Arc<Servers>>) -> Option<(Plan, Outcome)> {
+pub async fn smallest(plan: &Plan, servers: Option<Arc<Servers>>) -> Option<(Plan, RoundOutcome)> {
     let mut repeats = Repeats {
         left: REPEATS,
         until: Instant::now() + WITHIN,
@@ -39,7 +39,7 @@ impl Repeats {
     /// Leaves out what the round fails without, as long as there are repeats left.
     async fn without<T>(
         &mut self,
-        failed: &mut (Plan, Outcome),
+        failed: &mut (Plan, RoundOutcome),
         list: impl Fn(&mut Plan) -> &mut Vec<T>,
     ) {
         let mut pieces = Pieces::of(list(&mut failed.0).len());
@@ -56,7 +56,7 @@ impl Repeats {
     }
 
     /// Has a round happen on an empty store; what became of it, if it fails.
-    async fn failure_of(&mut self, plan: &Plan) -> Option<Outcome> {
+    async fn failure_of(&mut self, plan: &Plan) -> Option<RoundOutcome> {
         if self.left == 0 || Instant::now() >= self.until {
             self.left = 0;
             return None;

@@ -26,7 +26,7 @@ pub struct Cli {
 
 /// What a command said and how it ended.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct Ran {
     /// The arguments, for the messages of failed assertions.
     pub args: String,
     /// `None` when a signal ended it.
@@ -66,18 +66,18 @@ impl Cli {
     }
 
     /// Runs `counterfoil ARGS`; panics when it does not end.
-    pub async fn run(&self, args: &[&str]) -> Outcome {
+    pub async fn run(&self, args: &[&str]) -> Ran {
         self.run_within(BOUND, args).await
     }
 
     /// Runs `counterfoil serve ARGS` and asserts that it refuses to start.
-    pub async fn serve_is_refused(&self, args: &[&str]) -> Outcome {
+    pub async fn serve_is_refused(&self, args: &[&str]) -> Ran {
         let args = [&["serve"], args].concat();
         self.run_within(REFUSAL_BOUND, &args).await.failed()
     }
 
     /// Runs `counterfoil ARGS` for a reader of its output that has gone before it begins.
-    pub async fn run_unread(&self, args: &[&str]) -> Outcome {
+    pub async fn run_unread(&self, args: &[&str]) -> Ran {
         let (reader, output) = std::io::pipe().expect("a pipe");
         drop(reader);
         let mut command = self.command(args);
@@ -89,7 +89,7 @@ impl Cli {
         ended(BOUND, args, running.wait_with_output()).await
     }
 
-    async fn run_within(&self, bound: Duration, args: &[&str]) -> Outcome {
+    async fn run_within(&self, bound: Duration, args: &[&str]) -> Ran {
         ended(bound, args, self.command(args).output()).await
     }
 
@@ -115,13 +115,13 @@ async fn ended(
     bound: Duration,
     args: &[&str],
     running: impl Future<Output = std::io::Result<Output>>,
-) -> Outcome {
+) -> Ran {
     let output = tokio::time::timeout(bound, running)
         .await
         .unwrap_or_else(|_| panic!("counterfoil {args:?} did not end"))
         .expect("counterfoil runs");
 
-    Outcome {
+    Ran {
         args: args.join(" "),
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -129,7 +129,7 @@ async fn ended(
     }
 }
 
-impl Outcome {
+impl Ran {
     /// Asserts that the command succeeded.
     #[track_caller]
     pub fn succeeded(self) -> Self {

@@ -40,7 +40,7 @@ mod wire;
 
 pub use answers::{Answers, Told, second_effects};
 pub use api::{Api, Call};
-pub use cli::{Cli, Outcome};
+pub use cli::{Cli, Ran};
 pub use cluster::Cluster;
 pub use collector::{Collector, Sent};
 pub use coordination::{CHOREOGRAPHED, ORCHESTRATED, has_sagas};

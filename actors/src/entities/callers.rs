@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::Entities;
 use super::progress::Carried;
-use crate::entity::{Answered, Ask, Change, Entity, Outcome, Seen, Told};
+use crate::entity::{Answered, Ask, Change, Entity, EntityOutcome, Seen, Told};
 use crate::error::CommandError;
 use crate::loading::Loaded;
 use crate::operator::{Operator, SagaAction};
-use crate::request::{Answer, Command, Request, RequestBinding, SagaAnswer};
+use crate::request::{Command, Request, RequestBinding, SagaAnswer, ShardAnswer};
 use crate::saga::{self, Standing};
 use crate::step::{Decided, Step, StepError, Turn};
 use crate::supervision::caught;
@@ -69,32 +69,34 @@ impl<E: Entity> Entities<E> {
     async fn told(&mut self, id: Uuid, told: Told<E>, turn: Turn) -> Decided<E> {
         let Some(entity) = told.entity else {
             let refusal = match told.outcome {
-                Outcome::Refused(detail) => CommandError::Conflict(detail),
+                EntityOutcome::Refused(detail) => CommandError::Conflict(detail),
                 _ => CommandError::not_found(E::KIND),
             };
             return Ok(Step::refusing(refusal, id));
         };
 
         match told.outcome {
-            Outcome::Changed(change) => self.changed(entity, change, turn).await,
-            Outcome::Repeated { saga, waited_until } => {
+            EntityOutcome::Changed(change) => self.changed(entity, change, turn).await,
+            EntityOutcome::Repeated { saga, waited_until } => {
                 let repeats = Some(Repeats { waited_until });
                 self.joined(entity, saga, repeats, turn).await
             }
-            Outcome::Joined(saga, row) => {
+            EntityOutcome::Joined(saga, row) => {
                 let mut step = self.joined(entity, saga, None, turn).await?;
                 step.rows.extend(row);
                 Ok(step)
             }
-            Outcome::Refused(detail) => Ok(Step::refusing(CommandError::Conflict(detail), id)),
-            Outcome::KeyReused => Ok(Step::refusing(CommandError::KeyReused, id)),
-            Outcome::NotFound => Ok(Step::refusing(CommandError::not_found(E::KIND), id)),
-            outcome @ (Outcome::Replied(..)
-            | Outcome::LocalRefused(_)
-            | Outcome::Reminds(..)
-            | Outcome::NotWaiting
-            | Outcome::NotDue { .. }
-            | Outcome::Shown) => {
+            EntityOutcome::Refused(detail) => {
+                Ok(Step::refusing(CommandError::Conflict(detail), id))
+            }
+            EntityOutcome::KeyReused => Ok(Step::refusing(CommandError::KeyReused, id)),
+            EntityOutcome::NotFound => Ok(Step::refusing(CommandError::not_found(E::KIND), id)),
+            outcome @ (EntityOutcome::Replied(..)
+            | EntityOutcome::LocalRefused(_)
+            | EntityOutcome::Reminds(..)
+            | EntityOutcome::NotWaiting
+            | EntityOutcome::NotDue { .. }
+            | EntityOutcome::Shown) => {
                 let text = format!("a command to {} {id} came to {outcome:?}", E::KIND);
                 Err(StepError::Impossible(text))
             }
@@ -135,7 +137,7 @@ impl<E: Entity> Entities<E> {
             }
         };
 
-        step.answer = Some(Ok(Answer::Entity(answered)));
+        step.answer = Some(Ok(ShardAnswer::Entity(answered)));
         Ok(step)
     }
 
@@ -188,7 +190,7 @@ impl<E: Entity> Entities<E> {
             }
         };
 
-        let answer = Answer::Entity(Answered {
+        let answer = ShardAnswer::Entity(Answered {
             repeated: repeats.is_some(),
             end_told: repeats.is_some_and(|repeats| repeats.was_told_of_end(ended_at)),
             ..answered
@@ -290,7 +292,7 @@ impl<E: Entity> Entities<E> {
         let told = self.ask_saga(id, ask, turn).await?;
 
         match told.outcome {
-            saga::Outcome::NotPossible => {
+            saga::SagaOutcome::NotPossible => {
                 let state = told.run.state;
                 let why = match (action, state.has_ended()) {
                     (SagaAction::Retry, _) => "only a STUCK saga can be retried",
@@ -301,13 +303,13 @@ impl<E: Entity> Entities<E> {
                 let detail = format!("{why}; it is {}", state.name());
                 Ok(Step::refusing(CommandError::Conflict(detail), id.0))
             }
-            saga::Outcome::KeyReused => Ok(Step::refusing(CommandError::KeyReused, id.0)),
-            saga::Outcome::Unchanged
-            | saga::Outcome::Untimely(_)
-            | saga::Outcome::Changed { .. } => {
+            saga::SagaOutcome::KeyReused => Ok(Step::refusing(CommandError::KeyReused, id.0)),
+            saga::SagaOutcome::Unchanged
+            | saga::SagaOutcome::Untimely(_)
+            | saga::SagaOutcome::Changed { .. } => {
                 let (mut step, Carried { run, entity }) = self.carry_on(told, turn).await?;
                 let seen = self.seen(run.entity, entity, turn).await?;
-                step.answer = Some(Ok(Answer::Saga(SagaAnswer {
+                step.answer = Some(Ok(ShardAnswer::Saga(SagaAnswer {
                     saga_id: run.id,
                     entity: run.entity,
                     state: run.state,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Entities;
 use super::progress::{self, add_notice};
-use crate::entity::{Ask, Entity, Outcome, PartAsRead};
+use crate::entity::{Ask, Entity, EntityOutcome, PartAsRead};
 use crate::saga;
 use crate::step::{Decided, Step, StepError, Turn};
 
@@ -36,7 +36,7 @@ impl<E: Entity> Entities<E> {
                 turn,
             )
             .await?;
-        let Outcome::Replied(reply, change) = told.outcome else {
+        let EntityOutcome::Replied(reply, change) = told.outcome else {
             return Err(StepError::Impossible(format!(
                 "{} {id} did not reply",
                 E::KIND

@@ -12,10 +12,8 @@ use store::unit::{OutgoingEvent, OutgoingMessage};
 use uuid::Uuid;
 
 use super::Entities;
-use crate::entity::{
-    self, Answered, Change, Entity, LocalRefusal, Notice, Outcome as EntityOutcome, Waiting,
-};
-use crate::saga::{Ask, Outcome, Standing, Told};
+use crate::entity::{self, Answered, Change, Entity, EntityOutcome, LocalRefusal, Notice, Waiting};
+use crate::saga::{Ask, SagaOutcome, Standing, Told};
 use crate::step::{Decided, Step, StepError, Turn};
 
 /// How things stand when a saga's effects have been carried out.
@@ -68,7 +66,7 @@ impl<E: Entity> Entities<E> {
     ) -> Result<Carried<E>, StepError> {
         let mut effects = VecDeque::from(std::mem::take(&mut told.effects));
         // It stays true, whatever the entity says to what follows from it.
-        if let Outcome::Changed { action, .. } = &mut told.outcome {
+        if let SagaOutcome::Changed { action, .. } = &mut told.outcome {
             step.rows.extend(action.take());
         }
 
@@ -98,7 +96,7 @@ impl<E: Entity> Entities<E> {
         }
 
         let run = told.run;
-        let Outcome::Changed { row, timer, .. } = told.outcome else {
+        let SagaOutcome::Changed { row, timer, .. } = told.outcome else {
             return Ok(Carried { run, entity });
         };
         step.rows.push(row);

@@ -17,7 +17,7 @@ pub(crate) use in_flight::PartAsRead;
 use in_flight::InFlight;
 
 use super::outcome::{Before, Waiting};
-use super::{Change, Decision, Entity, MAILBOX, Outcome, Overdue, StepOf, Told};
+use super::{Change, Decision, Entity, EntityOutcome, MAILBOX, Overdue, StepOf, Told};
 use crate::loading::Snapshots;
 use crate::request::RequestBinding;
 use crate::step::{StepError, Turn};
@@ -109,7 +109,7 @@ impl<E: Entity> EntityActor<E> {
                 self.step(step, saga, turn)?
             }
             Ask::Overdue { set_for, deadline } => self.overdue(set_for, deadline, turn)?,
-            Ask::Show => Outcome::Shown,
+            Ask::Show => EntityOutcome::Shown,
         };
 
         let entity = self.entity().filter(|_| !is_request).cloned();
@@ -121,17 +121,17 @@ impl<E: Entity> EntityActor<E> {
         command: E::Command,
         created_by: Option<Fingerprint>,
         turn: Turn,
-    ) -> Result<Outcome<E>, StepError> {
+    ) -> Result<EntityOutcome<E>, StepError> {
         if let Some(stored) = &self.stored {
             // The id follows from the key of the command.
             return Ok(if stored.created_by == created_by {
                 let begun_with = stored.entity.begun_with();
-                Outcome::Repeated {
+                EntityOutcome::Repeated {
                     saga: begun_with.map(|name| SagaId::derive(name, self.id, 1)),
                     waited_until: None,
                 }
             } else {
-                Outcome::KeyReused
+                EntityOutcome::KeyReused
             });
         }
 
@@ -141,7 +141,7 @@ impl<E: Entity> EntityActor<E> {
             Decision::Happens(event) => {
                 let created_by = created_by.filter(|_| !makes(Mistake::KeyForgotten));
                 let change = self.happens(event, created_by, None, turn)?;
-                Ok(Outcome::Changed(change))
+                Ok(EntityOutcome::Changed(change))
             }
             decision => Ok(without_event(decision)),
         }
@@ -154,7 +154,7 @@ impl<E: Entity> EntityActor<E> {
         command: E::Command,
         binding: Option<RequestBinding>,
         turn: Turn,
-    ) -> Result<Outcome<E>, StepError> {
+    ) -> Result<EntityOutcome<E>, StepError> {
         let Some(stored) = self.stored.as_mut() else {
             return Ok(without_event(E::decide(None, self.id, command)));
         };
@@ -168,9 +168,9 @@ impl<E: Entity> EntityActor<E> {
             match recall(&stored.remembered, key, fingerprint) {
                 Recalled::Nothing => {}
                 Recalled::Repeated { saga, waited_until } => {
-                    return Ok(Outcome::Repeated { saga, waited_until });
+                    return Ok(EntityOutcome::Repeated { saga, waited_until });
                 }
-                Recalled::Reused => return Ok(Outcome::KeyReused),
+                Recalled::Reused => return Ok(EntityOutcome::KeyReused),
             }
         }
 
@@ -179,7 +179,7 @@ impl<E: Entity> EntityActor<E> {
             Decision::Happens(event) => {
                 let mut change = self.happens(event, None, binding, turn)?;
                 change.done = done.map(|done| done.kept(change.head, binding));
-                Ok(Outcome::Changed(change))
+                Ok(EntityOutcome::Changed(change))
             }
             Decision::Joins(saga) => {
                 let until = binding.and_then(|binding| binding.waits_until(turn.now));
@@ -198,7 +198,7 @@ impl<E: Entity> EntityActor<E> {
         request: &E::Request,
         part: Option<PartAsRead<E>>,
         turn: Turn,
-    ) -> Result<Outcome<E>, StepError> {
+    ) -> Result<EntityOutcome<E>, StepError> {
         let part = part.and_then(|part| self.in_flight.now(part));
         if let Some(stored) = &self.stored {
             self.may_panic(stored.entity.label());
@@ -206,11 +206,11 @@ impl<E: Entity> EntityActor<E> {
 
         let (event, reply) = E::react(self.entity(), request, part.as_ref());
         let Some(event) = event else {
-            return Ok(Outcome::Replied(reply, None));
+            return Ok(EntityOutcome::Replied(reply, None));
         };
 
         let change = self.happens(event, None, None, turn)?;
-        Ok(Outcome::Replied(reply, Some(change)))
+        Ok(EntityOutcome::Replied(reply, Some(change)))
     }
 
     fn step(
@@ -218,12 +218,12 @@ impl<E: Entity> EntityActor<E> {
         step: <E::Saga as SagaData>::Local,
         saga: StepOf<'_, E::Saga>,
         turn: Turn,
-    ) -> Result<Outcome<E>, StepError> {
+    ) -> Result<EntityOutcome<E>, StepError> {
         match E::step(self.entity(), step, saga) {
-            Err(refusal) => Ok(Outcome::LocalRefused(refusal)),
+            Err(refusal) => Ok(EntityOutcome::LocalRefused(refusal)),
             Ok(event) => {
                 let change = self.happens(event, None, None, turn)?;
-                Ok(Outcome::Changed(change))
+                Ok(EntityOutcome::Changed(change))
             }
         }
     }
@@ -235,22 +235,22 @@ impl<E: Entity> EntityActor<E> {
         set_for: Timestamp,
         deadline: Duration,
         turn: Turn,
-    ) -> Result<Outcome<E>, StepError> {
+    ) -> Result<EntityOutcome<E>, StepError> {
         let Some((entity, waits_for)) = self.entity().and_then(|e| Some((e, e.deadline()?))) else {
-            return Ok(Outcome::NotWaiting);
+            return Ok(EntityOutcome::NotWaiting);
         };
 
         let due = entity.head().updated_at.after(deadline);
         if set_for < due {
-            return Ok(Outcome::NotDue { due, waits_for });
+            return Ok(EntityOutcome::NotDue { due, waits_for });
         }
 
         match entity.overdue() {
-            None => Ok(Outcome::NotWaiting),
-            Some(Overdue::Tells(notice)) => Ok(Outcome::Reminds(notice, waits_for)),
+            None => Ok(EntityOutcome::NotWaiting),
+            Some(Overdue::Tells(notice)) => Ok(EntityOutcome::Reminds(notice, waits_for)),
             Some(Overdue::Happens(event)) => {
                 let change = self.happens(event, None, None, turn)?;
-                Ok(Outcome::Changed(change))
+                Ok(EntityOutcome::Changed(change))
             }
         }
     }
@@ -340,21 +340,21 @@ fn joined<E: Entity>(
     saga: Option<SagaId>,
     binding: Option<RequestBinding>,
     waited_until: Option<Timestamp>,
-) -> Result<Outcome<E>, StepError> {
+) -> Result<EntityOutcome<E>, StepError> {
     let row = binding.map(|binding| {
         let remembered = binding.remembered(saga, waited_until);
         stored.remembered.push(remembered);
         E::updated(stored, stored.entity.head().version)
     });
-    Ok(Outcome::Joined(saga, row.transpose()?))
+    Ok(EntityOutcome::Joined(saga, row.transpose()?))
 }
 
-fn without_event<E: Entity>(decision: Decision<E>) -> Outcome<E> {
+fn without_event<E: Entity>(decision: Decision<E>) -> EntityOutcome<E> {
     match decision {
-        Decision::Joins(saga) => Outcome::Joined(Some(saga), None),
-        Decision::Done(saga) => Outcome::Joined(saga, None),
-        Decision::Refused(detail) => Outcome::Refused(detail),
-        Decision::Happens(_) | Decision::NotFound => Outcome::NotFound,
+        Decision::Joins(saga) => EntityOutcome::Joined(Some(saga), None),
+        Decision::Done(saga) => EntityOutcome::Joined(saga, None),
+        Decision::Refused(detail) => EntityOutcome::Refused(detail),
+        Decision::Happens(_) | Decision::NotFound => EntityOutcome::NotFound,
     }
 }
 

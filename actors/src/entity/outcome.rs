@@ -224,7 +224,7 @@ impl<E: Entity> Answered<E> {
 /// What an entity tells its shard: what came of the question, and the state after it.
 #[derive(Debug)]
 pub(crate) struct Told<E: Entity> {
-    pub outcome: Outcome<E>,
+    pub outcome: EntityOutcome<E>,
     /// Absent when there is no such entity, and after a request of a saga: an entity may be large,
     /// and nobody looks at it then.
     pub entity: Option<E>,
@@ -232,7 +232,7 @@ pub(crate) struct Told<E: Entity> {
 
 /// The outcome of a question to an entity.
 #[derive(Debug)]
-pub(crate) enum Outcome<E: Entity> {
+pub(crate) enum EntityOutcome<E: Entity> {
     Changed(Box<Change<E>>),
     /// A saga's request has its reply, whether anything has changed or not.
     Replied(E::Reply, Option<Box<Change<E>>>),

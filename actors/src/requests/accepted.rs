@@ -13,7 +13,7 @@ use super::{ANSWERS_WITHIN, Requests, Sent};
 use crate::answering::{Work, answering};
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
-use crate::request::Answer;
+use crate::request::ShardAnswer;
 
 /// A caller that has heard nothing for so long asks again.
 pub(crate) const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(3);
@@ -85,7 +85,7 @@ impl<E: Entity> Accepted<E> {
     ) -> Self {
         let (tell, told) = answering(Work::default());
         let shard = sagas::ShardId::new(E::SERVICE, 0);
-        tell.answer(Ok(Answer::Entity(answer)), true);
+        tell.answer(Ok(ShardAnswer::Entity(answer)), true);
         Accepted::from(UnderWay {
             sent: Sent {
                 shard,
@@ -201,7 +201,7 @@ impl<E: Entity> UnderWay<E> {
             None => {
                 let by = self.since + ANSWERS_WITHIN;
                 match self.sent.heard(self.requests.as_ref(), by).await? {
-                    Answer::Entity(answer) => answer,
+                    ShardAnswer::Entity(answer) => answer,
                     _ => return Err(CommandError::Failed),
                 }
             }

@@ -8,7 +8,7 @@ use super::{Follow, Requests, read};
 use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::noting::{NotedOutcome, Noting};
-use crate::request::{Answer, Command, RequestBinding};
+use crate::request::{Command, RequestBinding, ShardAnswer};
 
 impl<E: Entity> Requests<E> {
     /// Keeps what a request about many things has found (JSON), and then what has become of it.
@@ -46,7 +46,7 @@ impl<E: Entity> Requests<E> {
             Follow::Nothing,
         )?;
         match self.answered(&mut sent).await? {
-            Answer::Noted(outcome) => Ok(outcome),
+            ShardAnswer::Noted(outcome) => Ok(outcome),
             _ => Err(CommandError::Failed),
         }
     }

@@ -10,7 +10,7 @@ use super::Shard;
 use super::submit::Cause;
 use crate::entity::Entity;
 use crate::error::CommandError;
-use crate::request::{Answer, Command, Request};
+use crate::request::{Command, Request, ShardAnswer};
 use crate::step::Step;
 
 /// Forgets after so many what the database shows by then.
@@ -62,7 +62,7 @@ impl<E: Entity> Shard<E> {
             self.bulk.0.insert(asked.key, asked);
         }
         let step = Step {
-            answer: Some(Ok(Answer::Done)),
+            answer: Some(Ok(ShardAnswer::Done)),
             ..Step::default()
         };
         self.submit(

@@ -13,7 +13,7 @@ use super::submit::Cause;
 use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::noting::{NotedOutcome, Noting};
-use crate::request::{Answer, Command, Request, RequestBinding};
+use crate::request::{Command, Request, RequestBinding, ShardAnswer};
 use crate::step::Step;
 
 /// Beyond so many those are forgotten that the database shows by now.
@@ -72,7 +72,7 @@ impl<E: Entity> Shard<E> {
 
         let (row, outcome) = self.change_of_note(*noting, binding, kept);
         let step = Step {
-            answer: Some(Ok(Answer::Noted(outcome))),
+            answer: Some(Ok(ShardAnswer::Noted(outcome))),
             ..Step::default()
         };
         self.submit(

@@ -15,7 +15,7 @@ use crate::entities::{asks_the_same, check_readable, is_asked_again};
 use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::operator::{self, ParkedAction};
-use crate::request::{Answer, Command, Request};
+use crate::request::{Command, Request, ShardAnswer};
 use crate::step::Step;
 
 /// A change of a parked message's row, and its number among what is done to the message.
@@ -144,7 +144,7 @@ impl<E: Entity> Shard<E> {
 
     fn submit_change(&mut self, rows: Vec<RowChange>, request: Request<E>) {
         let step = Step {
-            answer: Some(Ok(Answer::Done)),
+            answer: Some(Ok(ShardAnswer::Done)),
             ..Step::default()
         };
         self.submit(Box::new(step), rows, Cause::Request(request));

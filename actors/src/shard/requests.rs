@@ -6,7 +6,7 @@ use super::submit::Cause;
 use super::work::Piece;
 use crate::entity::Entity;
 use crate::error::CommandError;
-use crate::request::{Answer, Command, Request};
+use crate::request::{Command, Request, ShardAnswer};
 use crate::step::{Step, StepError};
 use crate::supervision::caught;
 
@@ -60,7 +60,7 @@ impl<E: Entity> Shard<E> {
 
     /// Puts a caller that wants to wait for the end on the waiting list.
     fn wait_for_end(&mut self, request: &mut Request<E>, step: &Step<E>) {
-        if let Some(Ok(Answer::Entity(answer))) = &step.answer
+        if let Some(Ok(ShardAnswer::Entity(answer))) = &step.answer
             && let Some(awaited) = answer.awaited()
             && let Some(follower) = request.take_follower()
         {

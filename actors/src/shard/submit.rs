@@ -14,7 +14,7 @@ use super::{Returned, Shard};
 use crate::entities::SagaEnd;
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
-use crate::request::{Answer, Reply, Request};
+use crate::request::{Reply, Request, ShardAnswer};
 use crate::step::{Step, Turn};
 
 /// The cause of a step.
@@ -102,7 +102,7 @@ impl<E: Entity> Shard<E> {
         let is_early = makes(Mistake::AnswerBeforeCommit)
             || writes_nothing && makes(Mistake::GroundNotAwaited);
         if is_early && let Cause::Request(request) = cause {
-            request.answer(answer.take().unwrap_or(Ok(Answer::Done)));
+            request.answer(answer.take().unwrap_or(Ok(ShardAnswer::Done)));
             cause = Cause::Retry(MessageId(Uuid::nil()));
         }
 
@@ -238,7 +238,9 @@ fn completion<E: Entity>(
                     }
                 }
                 match cause {
-                    Cause::Request(request) => request.answer(answer.unwrap_or(Ok(Answer::Done))),
+                    Cause::Request(request) => {
+                        request.answer(answer.unwrap_or(Ok(ShardAnswer::Done)))
+                    }
                     Cause::Timer(id) => drop(return_to.send(Returned::Woken(id))),
                     Cause::Message { .. } | Cause::Retry(_) | Cause::Passed(_) | Cause::Reload => {}
                 }

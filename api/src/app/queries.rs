@@ -18,8 +18,8 @@ use tokio::time::Instant;
 
 use super::shown::ShownViews;
 use crate::ports::{
-    Answer, Behind, CustomerQuery, CustomerWithOrders, Freshness, Listed, OrderHit, OrderQuery,
-    OrderSort, OrdersFound, Page, Queries, QueryFuture, ReadError, ReadFuture,
+    Behind, CustomerQuery, CustomerWithOrders, Freshness, Listed, OrderHit, OrderQuery, OrderSort,
+    OrdersFound, Page, Queries, QueryFuture, ReadError, ReadFuture, ViewAnswer,
 };
 
 /// How many orders a customer's document shows.
@@ -62,7 +62,7 @@ impl ViewQueries {
             let view = view(&self.shown)?;
             let mut ready = wait(view, &token, &freshness).await?;
 
-            let reading: ReadFuture<'a, Answer<T>> = Box::pin(async move {
+            let reading: ReadFuture<'a, ViewAnswer<T>> = Box::pin(async move {
                 let until = Instant::now() + freshness.wait;
                 let seen = loop {
                     let error = match ready.generation.read(&read).await {
@@ -79,7 +79,7 @@ impl ViewQueries {
                 let (data, positions) = show(seen)?;
                 let token = self.views.token_text(&ConsistencyToken::at(&positions));
                 let stale = ready.stale;
-                Ok(Answer { data, token, stale })
+                Ok(ViewAnswer { data, token, stale })
             });
             Ok(reading)
         })

@@ -76,7 +76,7 @@ struct Detail<'a> {
 
 /// What a repeat is answered with.
 #[derive(Deserialize)]
-struct Outcome {
+struct RecordedOutcome {
     after: After,
 }
 
@@ -261,7 +261,7 @@ fn repeated(outcome: &NotedOutcome, key: RequestBinding) -> Result<Done, ReadErr
     if outcome.fingerprint != key.fingerprint {
         return Err(ReadError::KeyReused);
     }
-    let read: Outcome = serde_json::from_str(&outcome.detail).map_err(|error| {
+    let read: RecordedOutcome = serde_json::from_str(&outcome.detail).map_err(|error| {
         tracing::error!(error = %error, "what was done with a view cannot be read");
         ReadError::Failed
     })?;

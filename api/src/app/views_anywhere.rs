@@ -31,7 +31,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(6);
 #[serde(rename_all = "camelCase")]
 enum Word {
     Asks { id: Uuid, from: String, wish: Wish },
-    Answers { id: Uuid, outcome: Outcome },
+    Answers { id: Uuid, outcome: DeedOutcome },
 }
 
 /// What is to be done with a view.
@@ -45,7 +45,7 @@ struct Wish {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Outcome {
+enum DeedOutcome {
     /// The generation, or the version of the entity, and whether it answers already.
     Done {
         number: u64,
@@ -67,7 +67,7 @@ pub(super) struct ViewsAnywhere {
     /// Held while this node feeds the views on servers.
     lease: Lease,
     on_servers: Vec<&'static str>,
-    awaited: Mutex<HashMap<Uuid, oneshot::Sender<Outcome>>>,
+    awaited: Mutex<HashMap<Uuid, oneshot::Sender<DeedOutcome>>>,
 }
 
 impl ViewsAnywhere {
@@ -118,10 +118,10 @@ impl ViewsAnywhere {
         }
     }
 
-    async fn carry_out_wish(&self, Wish { view, deed, by }: Wish) -> Outcome {
+    async fn carry_out_wish(&self, Wish { view, deed, by }: Wish) -> DeedOutcome {
         match self.here.carry_out(&view, deed, by).await {
-            Ok(Done { number, answers }) => Outcome::Done { number, answers },
-            Err(error) => Outcome::of(error),
+            Ok(Done { number, answers }) => DeedOutcome::Done { number, answers },
+            Err(error) => DeedOutcome::of(error),
         }
     }
 
@@ -167,21 +167,21 @@ impl ViewsAnywhere {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, oneshot::Sender<Outcome>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, oneshot::Sender<DeedOutcome>>> {
         // Nothing panics while it holds the lock.
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Outcome {
+impl DeedOutcome {
     fn of(error: ReadError) -> Self {
         match error {
-            ReadError::NotFound(_) => Outcome::NotFound,
-            ReadError::Conflict(what) => Outcome::Conflict(what),
-            ReadError::KeyReused => Outcome::KeyReused,
-            ReadError::Rebuilding { .. } => Outcome::Rebuilding,
-            ReadError::Failed => Outcome::Failed,
-            _ => Outcome::Unavailable,
+            ReadError::NotFound(_) => DeedOutcome::NotFound,
+            ReadError::Conflict(what) => DeedOutcome::Conflict(what),
+            ReadError::KeyReused => DeedOutcome::KeyReused,
+            ReadError::Rebuilding { .. } => DeedOutcome::Rebuilding,
+            ReadError::Failed => DeedOutcome::Failed,
+            _ => DeedOutcome::Unavailable,
         }
     }
 
@@ -189,14 +189,14 @@ impl Outcome {
     fn told_of(self, view: &str) -> Result<Done, ReadError> {
         let view = view.to_owned();
         match self {
-            Outcome::Done { number, answers } => Ok(Done { number, answers }),
+            DeedOutcome::Done { number, answers } => Ok(Done { number, answers }),
             // That there is such a view, this node knows.
-            Outcome::NotFound => Err(ReadError::NotFound("customer or order in the view")),
-            Outcome::Conflict(what) => Err(ReadError::Conflict(what)),
-            Outcome::KeyReused => Err(ReadError::KeyReused),
-            Outcome::Rebuilding => Err(ReadError::Rebuilding { view }),
-            Outcome::Unavailable => Err(ReadError::Unavailable { view }),
-            Outcome::Failed => Err(ReadError::Failed),
+            DeedOutcome::NotFound => Err(ReadError::NotFound("customer or order in the view")),
+            DeedOutcome::Conflict(what) => Err(ReadError::Conflict(what)),
+            DeedOutcome::KeyReused => Err(ReadError::KeyReused),
+            DeedOutcome::Rebuilding => Err(ReadError::Rebuilding { view }),
+            DeedOutcome::Unavailable => Err(ReadError::Unavailable { view }),
+            DeedOutcome::Failed => Err(ReadError::Failed),
         }
     }
 }
@@ -235,9 +235,9 @@ mod tests {
             ReadError::Unavailable { view: view() },
             ReadError::Failed,
         ] {
-            let told = Outcome::of(error.clone());
+            let told = DeedOutcome::of(error.clone());
             let json = serde_json::to_string(&told).unwrap();
-            let heard: Outcome = serde_json::from_str(&json).unwrap();
+            let heard: DeedOutcome = serde_json::from_str(&json).unwrap();
             assert_eq!(heard.told_of("documents"), Err(error), "{json}");
         }
     }

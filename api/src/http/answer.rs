@@ -11,7 +11,7 @@ use super::Problem;
 use super::conditional;
 use super::headers::{CONSISTENCY, CONSISTENCY_TOKEN, PREFERENCE_APPLIED};
 use super::prefer::Prefer;
-use crate::ports::Answer;
+use crate::ports::ViewAnswer;
 use crate::telemetry::below::{self, Concerns};
 
 const STALE: HeaderValue = HeaderValue::from_static("stale");
@@ -69,7 +69,7 @@ impl CommandHeaders {
 /// A condition of the caller that does not hold.
 pub fn query<T, B: Serialize>(
     request: &HttpRequest,
-    answer: Answer<T>,
+    answer: ViewAnswer<T>,
     applied: Prefer,
     body: impl FnOnce(T) -> B,
 ) -> Result<HttpResponse, Problem> {

@@ -12,7 +12,7 @@ use actix_web::{HttpRequest, Route, guard, web};
 use super::headers::CONSISTENCY_TOKEN;
 use super::prefer::Prefer;
 use super::{Api, Problem};
-use crate::ports::{Answer, Freshness, QueryFuture, ReadError, ReadFuture};
+use crate::ports::{Freshness, QueryFuture, ReadError, ReadFuture, ViewAnswer};
 use crate::shutdown;
 
 /// Gives a read of a store up after this time.
@@ -81,7 +81,7 @@ pub async fn query<'a, T>(
     api: &'a Api,
     freshness: Freshness,
     read: impl Fn(Freshness) -> QueryFuture<'a, T>,
-) -> Result<Answer<T>, Problem> {
+) -> Result<ViewAnswer<T>, Problem> {
     let reading = if freshness.tokens.is_empty() {
         in_time(read(freshness)).await?
     } else {
@@ -98,7 +98,7 @@ async fn when_seen<'a, T>(
     api: &'a Api,
     freshness: Freshness,
     read: impl Fn(Freshness) -> QueryFuture<'a, T>,
-) -> Result<ReadFuture<'a, Answer<T>>, Problem> {
+) -> Result<ReadFuture<'a, ViewAnswer<T>>, Problem> {
     let at_once = Freshness {
         wait: Duration::ZERO,
         ..freshness.clone()

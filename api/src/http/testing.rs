@@ -183,7 +183,7 @@ impl Double {
         let stale = lenient && !tokens.is_empty();
         put(&self.freshness, freshness);
 
-        let answer = Answer {
+        let answer = ViewAnswer {
             data,
             token: "seen".to_owned(),
             stale,
@@ -201,7 +201,7 @@ impl Double {
             }
             match (in_vain, stale) {
                 (true, false) => Err(behind),
-                (true, true) => Ok(Box::pin(async { Ok(answer) }) as ReadFuture<'_, Answer<T>>),
+                (true, true) => Ok(Box::pin(async { Ok(answer) }) as ReadFuture<'_, ViewAnswer<T>>),
                 (false, _) => Ok(self.read(answer)),
             }
         })

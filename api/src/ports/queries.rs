@@ -25,7 +25,7 @@ pub struct Freshness {
 
 /// What a view answers.
 #[derive(Clone, Debug)]
-pub struct Answer<T> {
+pub struct ViewAnswer<T> {
     /// What the view shows.
     pub data: T,
     /// What the caller has seen by it.

@@ -16,7 +16,7 @@ use super::ownership::{id_in, shard_of};
 use super::positions::{self, Inbox};
 use super::schema::{self, FENCE};
 use super::statements::{Batch, Kind, Statement};
-use crate::floor::messages::{Outcome, STEPS_BEGUN, STEPS_DONE, STEPS_REFUSED, now};
+use crate::floor::messages::{OrderOutcome, STEPS_BEGUN, STEPS_DONE, STEPS_REFUSED, now};
 use crate::floor::routes::NewOrder;
 
 /// Microseconds a saga has until its deadline.
@@ -73,7 +73,7 @@ static UPDATE_SAGAS: Statement = Statement {
 #[derive(Debug)]
 pub enum Message {
     /// A new order, and who is told of its end.
-    Create(NewOrder, oneshot::Sender<Outcome>),
+    Create(NewOrder, oneshot::Sender<OrderOutcome>),
     /// The customer's reply.
     Reply(Delivery<Reply>),
 }
@@ -94,8 +94,8 @@ pub struct Orders {
     /// The shard of the new orders in this batch.
     shard: Option<u8>,
     /// Callers that wait for the ends of sagas, by order.
-    waiting: HashMap<Uuid, oneshot::Sender<Outcome>>,
-    answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    waiting: HashMap<Uuid, oneshot::Sender<OrderOutcome>>,
+    answers: Vec<(oneshot::Sender<OrderOutcome>, OrderOutcome)>,
 }
 
 impl Orders {
@@ -129,7 +129,7 @@ impl Orders {
     fn create(
         &mut self,
         wanted: NewOrder,
-        answer: oneshot::Sender<Outcome>,
+        answer: oneshot::Sender<OrderOutcome>,
         batch: &mut Batch,
     ) -> anyhow::Result<()> {
         let (now, shard) = (now(), self.shard());
@@ -251,8 +251,8 @@ fn outcome(
     state: &'static str,
     rejection_reason: Option<&'static str>,
     version: u8,
-) -> Outcome {
-    Outcome {
+) -> OrderOutcome {
+    OrderOutcome {
         order_id: about.order,
         state,
         rejection_reason,

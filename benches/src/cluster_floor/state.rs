@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::options::Options;
 use super::orders;
 use super::pacing::InFlight;
-use crate::floor::messages::{Outcome, now};
+use crate::floor::messages::{OrderOutcome, now};
 use crate::floor::reader::{CustomerDocument, OrderDocument};
 use crate::floor::routes::{Backend, NewOrder};
 
@@ -77,7 +77,7 @@ impl Backend for State {
             .ok()
     }
 
-    async fn create_order(&self, order: NewOrder) -> Option<Outcome> {
+    async fn create_order(&self, order: NewOrder) -> Option<OrderOutcome> {
         let _counted = self.in_flight.count();
         let (answer, ended) = oneshot::channel();
 

@@ -49,7 +49,7 @@ impl ToSql for Id {
 /// What the caller of `POST /orders` learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Outcome {
+pub struct OrderOutcome {
     /// The order.
     pub order_id: Uuid,
     /// The order's state.
@@ -82,7 +82,7 @@ pub struct Order {
     /// Answered at the saga's end, or as soon as the order is there.
     pub wait: bool,
     /// Answers the caller, once.
-    pub answer: Option<oneshot::Sender<Outcome>>,
+    pub answer: Option<oneshot::Sender<OrderOutcome>>,
 }
 
 /// The command to the customer's shard.

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::committer::Service;
 use super::customers;
 use super::messages::{
-    Order, Outcome, Reply, ReserveCredit, STEPS_BEGUN, STEPS_DONE, STEPS_REFUSED, Sequences, now,
-    stored,
+    Order, OrderOutcome, Reply, ReserveCredit, STEPS_BEGUN, STEPS_DONE, STEPS_REFUSED, Sequences,
+    now, stored,
 };
 
 /// Microseconds a saga has until its deadline.
@@ -35,7 +35,7 @@ pub struct Units<'c> {
     upsert_inbox: Statement<'c>,
     sequences: Sequences,
     commands: Vec<ReserveCredit>,
-    answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    answers: Vec<(oneshot::Sender<OrderOutcome>, OrderOutcome)>,
     customers: Sender<customers::Message>,
 }
 
@@ -108,7 +108,7 @@ impl<'c> Units<'c> {
             .execute(params![shard, sequence, order.id, 1, event, command, now])?;
 
         if !order.wait {
-            let pending = Outcome {
+            let pending = OrderOutcome {
                 order_id: order.id.0,
                 state: "PENDING",
                 rejection_reason: None,
@@ -158,7 +158,7 @@ impl<'c> Units<'c> {
         self.upsert_inbox
             .execute(params![shard, order.customer.shard(), position])?;
 
-        let outcome = Outcome {
+        let outcome = OrderOutcome {
             order_id: order.id.0,
             state,
             rejection_reason: refusal,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::messages::Outcome;
+use super::messages::OrderOutcome;
 use super::reader::{CustomerDocument, OrderDocument};
 
 /// What the handlers of one HTTP thread ask. `None` for what is to be created: the floor is ending.
@@ -18,7 +18,7 @@ pub trait Backend: 'static {
     fn create_customer(&self, name: String, limit: Money) -> impl Future<Output = Option<Uuid>>;
 
     /// Creates an order; answers when it is durable, or when its saga has ended.
-    fn create_order(&self, order: NewOrder) -> impl Future<Output = Option<Outcome>>;
+    fn create_order(&self, order: NewOrder) -> impl Future<Output = Option<OrderOutcome>>;
 
     /// Reads a customer.
     fn customer(&self, id: Uuid) -> impl Future<Output = anyhow::Result<Option<CustomerDocument>>>;

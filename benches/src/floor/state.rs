@@ -7,7 +7,7 @@ use domain::Money;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::messages::{Id, NewCustomer, Order, Outcome};
+use super::messages::{Id, NewCustomer, Order, OrderOutcome};
 use super::reader::{CustomerDocument, OrderDocument, Reader};
 use super::routes::{Backend, NewOrder};
 use super::{customers, orders};
@@ -56,7 +56,7 @@ impl Backend for State {
         Some(id.0)
     }
 
-    async fn create_order(&self, wanted: NewOrder) -> Option<Outcome> {
+    async fn create_order(&self, wanted: NewOrder) -> Option<OrderOutcome> {
         let (answer, ended) = oneshot::channel();
 
         let order = Order {

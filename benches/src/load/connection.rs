@@ -36,12 +36,12 @@ pub enum ExchangeError {
 
 /// An answer, still in the connection's buffer.
 #[derive(Debug)]
-pub struct Answer<'a> {
+pub struct HttpAnswer<'a> {
     frame: Frame,
     buffer: &'a [u8],
 }
 
-impl<'a> Answer<'a> {
+impl<'a> HttpAnswer<'a> {
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -98,7 +98,7 @@ impl Connection {
 
     /// Sends the bytes of one request and waits for its answer. After an error the next exchange
     /// connects anew.
-    pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, ExchangeError> {
+    pub async fn exchange(&mut self, request: &[u8]) -> Result<HttpAnswer<'_>, ExchangeError> {
         let result = match tokio::time::timeout(self.timeout, self.send(request)).await {
             Ok(result) => result,
             Err(_) => Err(ExchangeError::TimedOut(self.timeout)),
@@ -107,14 +107,18 @@ impl Connection {
         if !keep {
             self.stream = None;
         }
-        result.map(|frame| Answer {
+        result.map(|frame| HttpAnswer {
             frame,
             buffer: &self.buffer,
         })
     }
 
     /// A query; `headers` are whole lines, each with its line end.
-    pub async fn get(&mut self, path: &str, headers: &str) -> Result<Answer<'_>, ExchangeError> {
+    pub async fn get(
+        &mut self,
+        path: &str,
+        headers: &str,
+    ) -> Result<HttpAnswer<'_>, ExchangeError> {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n",
             self.authority

@@ -47,7 +47,7 @@ pub struct Plan {
 
 /// What a phase has seen.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct PhaseOutcome {
     /// Counts and latencies of all threads.
     pub recorder: Recorder,
     /// What the answers oblige the server to show.
@@ -62,7 +62,7 @@ pub fn run(
     amount: Amount,
     rate: Option<u32>,
     progress: &mut Progress,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<PhaseOutcome> {
     let threads = plan.options.threads.min(plan.options.in_flight);
     let stop = Arc::new(AtomicBool::new(false));
     let completed = Arc::new(AtomicU64::new(0));
@@ -104,7 +104,7 @@ pub fn run(
         }
     }
 
-    Ok(Outcome {
+    Ok(PhaseOutcome {
         recorder,
         ledger,
         ended: Instant::now(),

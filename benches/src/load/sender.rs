@@ -10,7 +10,7 @@ use domain::Money;
 use rand::rngs::SmallRng;
 use serde::Deserialize;
 
-use super::connection::{Answer, Connection, ExchangeError};
+use super::connection::{Connection, ExchangeError, HttpAnswer};
 use super::gate::Gate;
 use super::ledger::{Arrival, Ledger};
 use super::phase::Plan;
@@ -136,7 +136,7 @@ impl Lane {
         }
     }
 
-    fn take(&self, answer: &Answer<'_>, order: &Order) -> Next {
+    fn take(&self, answer: &HttpAnswer<'_>, order: &Order) -> Next {
         let now = Instant::now();
         let status = answer.status();
         let recorder = &mut *self.recorder.borrow_mut();

@@ -48,7 +48,7 @@ pub struct Question {
 
 /// The answer, and what it took.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct ComposedAnswer {
     /// Newest first.
     pub customers: Vec<CustomerDocument>,
     /// Reads that wait for each other: each is a round trip.
@@ -65,7 +65,7 @@ struct Sides {
 }
 
 impl Sides {
-    async fn ask(&self, way: Way, question: Question) -> anyhow::Result<Answer> {
+    async fn ask(&self, way: Way, question: Question) -> anyhow::Result<ComposedAnswer> {
         match way {
             Way::OneByOne | Way::OneByOneWithoutIndex => {
                 self.composer.one_by_one(question, false).await

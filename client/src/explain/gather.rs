@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::obstacles::{Obstacle, actions, quarantined};
 use crate::ClientError;
-use crate::http::{Answer, Freshness, Node};
+use crate::http::{Freshness, Node, NodeAnswer};
 use crate::pages;
 use crate::sagas::Saga;
 
@@ -308,7 +308,7 @@ async fn search_sagas(node: &Node, order_id: &str) -> Result<Vec<Saga>, ClientEr
 
 async fn saga(node: &Node, id: &str) -> Result<Option<Saga>, ClientError> {
     optional(node.get(&["sagas", id], &[], &Freshness::AsItIs).await)?
-        .map(Answer::read)
+        .map(NodeAnswer::read)
         .transpose()
 }
 
@@ -324,7 +324,9 @@ fn is_under_way(sagas: &[Saga], events: &[Event]) -> bool {
 }
 
 /// "There is no such thing" is an answer here, not a failure.
-pub(super) fn optional(answer: Result<Answer, ClientError>) -> Result<Option<Answer>, ClientError> {
+pub(super) fn optional(
+    answer: Result<NodeAnswer, ClientError>,
+) -> Result<Option<NodeAnswer>, ClientError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if error.status() == Some(NOT_FOUND) => Ok(None),

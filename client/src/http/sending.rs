@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::access::unsafe_because;
 use super::retry::{self, Backoff};
-use super::{Answer, CONSISTENCY_TOKEN, Node};
+use super::{CONSISTENCY_TOKEN, Node, NodeAnswer};
 use crate::error::{ClientError, Problem};
 
 /// One call, ready to be sent as often as needed.
@@ -60,7 +60,7 @@ impl Failure {
 impl Node {
     /// Sends a call, again and again where that is safe, until it is answered or the patience is
     /// over.
-    pub(super) async fn send(&self, call: Call) -> Result<Answer, ClientError> {
+    pub(super) async fn send(&self, call: Call) -> Result<NodeAnswer, ClientError> {
         let started = Instant::now();
         // The patience runs from the first failure: a granted wait of 30 s that ends with a dead
         // node has used up none of it.
@@ -88,7 +88,7 @@ impl Node {
         }
     }
 
-    async fn send_once(&self, call: &Call) -> Result<Answer, Failure> {
+    async fn send_once(&self, call: &Call) -> Result<NodeAnswer, Failure> {
         let mut request = self
             .http
             .request(call.method.clone(), call.url.clone())
@@ -130,7 +130,7 @@ impl Node {
             })?
         };
 
-        Ok(Answer {
+        Ok(NodeAnswer {
             status,
             token,
             body,

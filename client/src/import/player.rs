@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::book::OrderState;
 use super::line::OrderLine;
 use crate::ClientError;
-use crate::http::{Answer, Node};
+use crate::http::{Node, NodeAnswer};
 
 /// How long one request asks a node to wait: the node's default cap.
 const WAIT: Duration = Duration::from_secs(30);
@@ -233,7 +233,7 @@ async fn post_until_ended(
 
     loop {
         let asked = Instant::now();
-        let mut answer: Answer = node.post(path, body, key, Some(WAIT)).await?;
+        let mut answer: NodeAnswer = node.post(path, body, key, Some(WAIT)).await?;
         let (status, token) = (answer.status, answer.token.take());
         let order: OrderAnswer = answer.read()?;
         if order.state != under_way && status != StatusCode::ACCEPTED {

@@ -59,51 +59,53 @@ impl Event {
 
 wire_messages! {
     /// What came of what a tour needs, and at which stock.
-    pub enum Outcome {
+    pub enum StockOutcome {
         Holds(Uuid) = "tour.hold" 1,
         HasNone(Uuid) = "tour.do-without" 1,
     }
 }
 
-const fn reserved(of: Service) -> Handler<Outcome> {
+const fn reserved(of: Service) -> Handler<StockOutcome> {
     Handler {
         name: "tour-that-holds",
         of,
         events: &["stock.reserved"],
         command: |heard: &Heard<'_>| match heard.read()? {
-            stock::Event::Reserved((tour, _)) => Ok(Some((tour, Outcome::Holds(heard.entity)))),
+            stock::Event::Reserved((tour, _)) => {
+                Ok(Some((tour, StockOutcome::Holds(heard.entity))))
+            }
             _ => Ok(None),
         },
     }
 }
 
-const fn not_reserved(of: Service) -> Handler<Outcome> {
+const fn not_reserved(of: Service) -> Handler<StockOutcome> {
     Handler {
         name: "tour-that-has-none",
         of,
         events: &["stock.not-reserved"],
         command: |heard: &Heard<'_>| {
             let stock::Notice::NotReserved(tour) = heard.read()?;
-            Ok(Some((tour, Outcome::HasNone(heard.entity))))
+            Ok(Some((tour, StockOutcome::HasNone(heard.entity))))
         },
     }
 }
 
 impl Tour {
     // What comes after the end changes nothing: all stocks have been told that it was given up.
-    fn hears(&self, outcome: &Outcome) -> Option<Event> {
-        let (Outcome::Holds(stock) | Outcome::HasNone(stock)) = *outcome;
+    fn hears(&self, outcome: &StockOutcome) -> Option<Event> {
+        let (StockOutcome::Holds(stock) | StockOutcome::HasNone(stock)) = *outcome;
         let booking = || self.booking.clone();
         let is = |other: Address| other.entity == stock;
 
         match outcome {
             _ if self.waits_for != Some(stock) => None,
-            Outcome::Holds(_) if is(self.booking.flight) => Some(Event::SeatHeld(booking())),
-            Outcome::Holds(_) if is(self.booking.card) => Some(Event::Booked(())),
-            Outcome::Holds(_) => Some(Event::RoomHeld(booking())),
-            Outcome::HasNone(_) if is(self.booking.flight) => Some(self.given_up("NO_SEAT")),
-            Outcome::HasNone(_) if is(self.booking.card) => Some(self.given_up("NO_MONEY")),
-            Outcome::HasNone(_) => Some(self.given_up("NO_ROOM")),
+            StockOutcome::Holds(_) if is(self.booking.flight) => Some(Event::SeatHeld(booking())),
+            StockOutcome::Holds(_) if is(self.booking.card) => Some(Event::Booked(())),
+            StockOutcome::Holds(_) => Some(Event::RoomHeld(booking())),
+            StockOutcome::HasNone(_) if is(self.booking.flight) => Some(self.given_up("NO_SEAT")),
+            StockOutcome::HasNone(_) if is(self.booking.card) => Some(self.given_up("NO_MONEY")),
+            StockOutcome::HasNone(_) => Some(self.given_up("NO_ROOM")),
         }
     }
 
@@ -115,7 +117,7 @@ impl Tour {
 impl Entity for Tour {
     const SERVICE: Service = TOURS;
     const KIND: &'static str = "tour";
-    const HANDLERS: &'static [Handler<Outcome>] = &[
+    const HANDLERS: &'static [Handler<StockOutcome>] = &[
         reserved(FLIGHTS),
         reserved(HOTELS),
         reserved(CARDS),
@@ -125,7 +127,7 @@ impl Entity for Tour {
     ];
     type Command = Booking;
     type Event = Event;
-    type Request = Outcome;
+    type Request = StockOutcome;
     type Reply = NoReply;
     type Part = ();
     type Saga = NoSaga;
@@ -156,7 +158,11 @@ impl Entity for Tour {
         })
     }
 
-    fn react(tour: Option<&Self>, outcome: &Outcome, _: Option<&()>) -> (Option<Event>, NoReply) {
+    fn react(
+        tour: Option<&Self>,
+        outcome: &StockOutcome,
+        _: Option<&()>,
+    ) -> (Option<Event>, NoReply) {
         (tour.and_then(|tour| tour.hears(outcome)), NoReply {})
     }
 

@@ -9,19 +9,19 @@ use crate::{
 };
 
 /// What became of the awaited step or compensation.
-enum Outcome {
+enum ReplyOutcome {
     Done,
     Refused(Reason),
     Irreversible,
 }
 
-impl Outcome {
+impl ReplyOutcome {
     /// As the step's timeline has it.
     fn as_noted(&self) -> (AnswerMeaning, Option<&Reason>) {
         match self {
-            Outcome::Done => (AnswerMeaning::Done, None),
-            Outcome::Refused(reason) => (AnswerMeaning::Refused, Some(reason)),
-            Outcome::Irreversible => (AnswerMeaning::Irreversible, None),
+            ReplyOutcome::Done => (AnswerMeaning::Done, None),
+            ReplyOutcome::Refused(reason) => (AnswerMeaning::Refused, Some(reason)),
+            ReplyOutcome::Irreversible => (AnswerMeaning::Irreversible, None),
         }
     }
 }
@@ -74,7 +74,11 @@ impl<D: SagaData> Run<D> {
     }
 
     /// What a reply means, and to which step; `None` unless it answers the newest command.
-    fn decides(&self, reply: &Incoming<D>, attempt: Option<&Attempt>) -> Option<(usize, Outcome)> {
+    fn decides(
+        &self,
+        reply: &Incoming<D>,
+        attempt: Option<&Attempt>,
+    ) -> Option<(usize, ReplyOutcome)> {
         let is_newest = match attempt {
             Some(attempt) => attempt.saga == self.id && attempt.number == self.commands_sent,
             // A reply to a command of release 0.1, which had no numbers. On its way forward the
@@ -93,36 +97,36 @@ impl<D: SagaData> Run<D> {
     fn follow(
         &mut self,
         index: usize,
-        outcome: Outcome,
+        outcome: ReplyOutcome,
         policy: &SagaPolicy,
         now: Timestamp,
         effects: &mut Vec<Effect<D>>,
     ) {
         match (outcome, self.goes_forward()) {
-            (Outcome::Done, true) => {
+            (ReplyOutcome::Done, true) => {
                 if let Some(step) = self.definition.steps.get(index) {
                     self.done(index, step);
                 }
                 self.go_on_from(index + 1, policy, now, effects);
             }
-            (Outcome::Done, false) => {
+            (ReplyOutcome::Done, false) => {
                 self.mark(index, StepState::Compensated, None);
                 self.compensate_below(index, policy, now, effects);
             }
-            (Outcome::Refused(reason), true) if !self.is_past_pivot() => {
+            (ReplyOutcome::Refused(reason), true) if !self.is_past_pivot() => {
                 self.mark(index, StepState::Failed, Some(reason.name().to_owned()));
                 self.reason = Some(reason);
                 self.compensate_below(index, policy, now, effects);
             }
             // It must succeed: it is tried again when its time comes. A nested saga that has
             // compensated never completes any more, so that is another one then.
-            (Outcome::Refused(reason), _) => {
+            (ReplyOutcome::Refused(reason), _) => {
                 self.mark(index, StepState::Running, Some(reason.name().to_owned()));
                 if let Some(step) = self.definition.steps.get(index) {
                     self.begin_anew(index, step);
                 }
             }
-            (Outcome::Irreversible, _) => {
+            (ReplyOutcome::Irreversible, _) => {
                 let detail = "cannot be undone any more".to_owned();
                 self.mark(index, StepState::Done, Some(detail));
                 self.mark_final(index);
@@ -295,28 +299,28 @@ impl<D: SagaData> Run<D> {
     }
 }
 
-fn outcome_of<D: SagaData>(awaited: Action<D>, reply: &Incoming<D>) -> Option<Outcome> {
+fn outcome_of<D: SagaData>(awaited: Action<D>, reply: &Incoming<D>) -> Option<ReplyOutcome> {
     match (awaited, reply) {
         (Action::Ask { replies, .. }, Incoming::Own(reply)) => {
             use crate::WireMessage;
             let (name, _) = reply.wire_name();
             let (_, meaning) = replies.iter().find(|(known, _)| *known == name)?;
             Some(match meaning {
-                Meaning::Done => Outcome::Done,
-                Meaning::Refused(reason) => Outcome::Refused(Reason::named(reason)),
-                Meaning::Irreversible => Outcome::Irreversible,
+                Meaning::Done => ReplyOutcome::Done,
+                Meaning::Refused(reason) => ReplyOutcome::Refused(Reason::named(reason)),
+                Meaning::Irreversible => ReplyOutcome::Irreversible,
             })
         }
         (Action::Nested { .. }, Incoming::Nested(reply)) => Some(match reply {
-            NestedReply::Completed(_) => Outcome::Done,
+            NestedReply::Completed(_) => ReplyOutcome::Done,
             NestedReply::Compensated(SagaCompensated { reason }) => {
-                Outcome::Refused(reason.clone().unwrap_or(Reason::UNDONE))
+                ReplyOutcome::Refused(reason.clone().unwrap_or(Reason::UNDONE))
             }
-            NestedReply::Irreversible(_) => Outcome::Irreversible,
+            NestedReply::Irreversible(_) => ReplyOutcome::Irreversible,
         }),
         (Action::UndoNested { .. }, Incoming::Nested(reply)) => match reply {
-            NestedReply::Compensated(_) => Some(Outcome::Done),
-            NestedReply::Irreversible(_) => Some(Outcome::Irreversible),
+            NestedReply::Compensated(_) => Some(ReplyOutcome::Done),
+            NestedReply::Irreversible(_) => Some(ReplyOutcome::Irreversible),
             // It answers the command that began it, which was not the newest.
             NestedReply::Completed(_) => None,
         },

@@ -20,7 +20,7 @@ use crate::log::Heads;
 use crate::unit::Unit;
 
 /// What a commit store answers.
-pub type Answer<'a, T, E = StoreError> = LocalBoxFuture<'a, Result<T, E>>;
+pub type StoreAnswer<'a, T, E = StoreError> = LocalBoxFuture<'a, Result<T, E>>;
 
 /// Writes for one service, on behalf of the shards that its node owns.
 pub trait CommitStore: Send {
@@ -49,7 +49,7 @@ pub trait CommitStore: Send {
         owner: &'a str,
         held: Option<u64>,
         patience: &'a Patience,
-    ) -> Answer<'a, Claim>;
+    ) -> StoreAnswer<'a, Claim>;
 
     /// Writes a batch as a whole, or nothing of it. The epoch of each unit is compared under a lock
     /// that no claim passes, and the version of each row with what its unit expects; of several
@@ -67,7 +67,7 @@ pub trait CommitStore: Send {
         &'a mut self,
         batch: &'a Batch<'a>,
         patience: &'a Patience,
-    ) -> Answer<'a, (), Failure>;
+    ) -> StoreAnswer<'a, (), Failure>;
 
     /// Whether the batch last given to [`write`](Self::write) has been written. It is asked when
     /// that call panicked, or could not tell. The answer is final: when it is no, the batch is not
@@ -76,7 +76,7 @@ pub trait CommitStore: Send {
     /// # Errors
     /// When the store does not answer. Then the outcome stays unknown: its shards are claimed anew
     /// and read what is durable.
-    fn happened<'a>(&'a mut self, patience: &'a Patience) -> Answer<'a, bool>;
+    fn happened<'a>(&'a mut self, patience: &'a Patience) -> StoreAnswer<'a, bool>;
 
     /// Removes commands and replies; see [`Prune`]. Events stay for ever, and so does what the next
     /// owner needs to go on with the sequence.
@@ -86,14 +86,15 @@ pub trait CommitStore: Send {
     ///
     /// # Errors
     /// When the store does not answer, or the shard is held at another epoch.
-    fn prune<'a>(&'a mut self, prune: &'a Prune, patience: &'a Patience) -> Answer<'a, Pruned>;
+    fn prune<'a>(&'a mut self, prune: &'a Prune, patience: &'a Patience)
+    -> StoreAnswer<'a, Pruned>;
 
     /// Undoes what a call that panicked had begun, and trusts nothing that was kept in memory.
     ///
     /// # Errors
     /// When the store does not answer; whatever is begun next may find the rest of that call, and
     /// is refused then.
-    fn recover(&mut self) -> Answer<'_, ()>;
+    fn recover(&mut self) -> StoreAnswer<'_, ()>;
 }
 
 /// How long a small batch waits for more units. One that comes alone never waits: its caller is the

@@ -36,7 +36,9 @@ use sagas::{Service, ShardId};
 use sea_orm::sqlx;
 use tokio::time::Instant;
 
-use super::commit_store::{Answer, Batch, Claim, CommitStore, Failure, Gathering, Prune, Pruned};
+use super::commit_store::{
+    Batch, Claim, CommitStore, Failure, Gathering, Prune, Pruned, StoreAnswer,
+};
 use super::standing::Patience;
 use crate::StoreError;
 use crate::database::PostgresAddress;
@@ -44,7 +46,7 @@ use crate::database::postgres::errors::{self, Kind};
 use crate::faults::{AfterCommit, Faults};
 use batch::Refusal;
 use lane::{Lane, Lanes};
-use outcome::{InDoubt, Outcome};
+use outcome::{BatchOutcome, InDoubt};
 use rows::Statements;
 
 /// A batch is begun at most this many times, when what was in its way has gone.
@@ -61,7 +63,7 @@ pub struct PostgresStore {
     lanes: Lanes,
     statements: Statements,
     /// Of the batch that was begun last.
-    outcome: Outcome,
+    outcome: BatchOutcome,
 }
 
 /// Why a transaction has not been carried out.
@@ -129,7 +131,7 @@ impl PostgresStore {
             address,
             faults,
             statements: Statements::default(),
-            outcome: Outcome::NotWritten,
+            outcome: BatchOutcome::NotWritten,
         }
     }
 
@@ -185,10 +187,10 @@ impl PostgresStore {
     async fn commit(&mut self, batch: &Batch<'_>, patience: &Patience) -> Result<(), Failure> {
         let mut attempts = 1;
         loop {
-            self.outcome = Outcome::NotWritten;
+            self.outcome = BatchOutcome::NotWritten;
             let trouble = match self.attempt(batch, patience).await {
                 Ok(Ok(after_commit)) => {
-                    self.outcome = Outcome::Written;
+                    self.outcome = BatchOutcome::Written;
                     after_commit.reached();
                     return Ok(());
                 }
@@ -196,7 +198,7 @@ impl PostgresStore {
                 Err(trouble) => trouble,
             };
 
-            let is_in_doubt = matches!(self.outcome, Outcome::InDoubt(_));
+            let is_in_doubt = matches!(self.outcome, BatchOutcome::InDoubt(_));
             let again = trouble.is_over() && attempts < ATTEMPTS && !patience.is_over();
             if !is_in_doubt && again {
                 attempts += 1;
@@ -239,7 +241,7 @@ impl PostgresStore {
             };
 
             let after_commit = faults.before_commit()?;
-            *outcome = Outcome::InDoubt(InDoubt {
+            *outcome = BatchOutcome::InDoubt(InDoubt {
                 transaction,
                 timeline: lane.timeline.clone(),
             });
@@ -251,9 +253,9 @@ impl PostgresStore {
 
     async fn find_out(&mut self, patience: &Patience) -> Result<bool, StoreError> {
         let in_doubt = match &self.outcome {
-            Outcome::Written => return Ok(true),
-            Outcome::NotWritten => return Ok(false),
-            Outcome::InDoubt(in_doubt) => in_doubt.clone(),
+            BatchOutcome::Written => return Ok(true),
+            BatchOutcome::NotWritten => return Ok(false),
+            BatchOutcome::InDoubt(in_doubt) => in_doubt.clone(),
         };
 
         let service = self.service;
@@ -264,9 +266,9 @@ impl PostgresStore {
         .map_err(|trouble| trouble.into_error(service))?;
 
         self.outcome = if written {
-            Outcome::Written
+            BatchOutcome::Written
         } else {
-            Outcome::NotWritten
+            BatchOutcome::NotWritten
         };
         tracing::warn!(
             service = %service, transaction = %in_doubt.transaction, written,
@@ -300,7 +302,7 @@ impl CommitStore for PostgresStore {
         owner: &'a str,
         held: Option<u64>,
         patience: &'a Patience,
-    ) -> Answer<'a, Claim> {
+    ) -> StoreAnswer<'a, Claim> {
         self.take_over(shard, owner, held, patience).boxed_local()
     }
 
@@ -308,20 +310,24 @@ impl CommitStore for PostgresStore {
         &'a mut self,
         batch: &'a Batch<'a>,
         patience: &'a Patience,
-    ) -> Answer<'a, (), Failure> {
+    ) -> StoreAnswer<'a, (), Failure> {
         self.commit(batch, patience).boxed_local()
     }
 
-    fn happened<'a>(&'a mut self, patience: &'a Patience) -> Answer<'a, bool> {
+    fn happened<'a>(&'a mut self, patience: &'a Patience) -> StoreAnswer<'a, bool> {
         self.find_out(patience).boxed_local()
     }
 
-    fn prune<'a>(&'a mut self, prune: &'a Prune, patience: &'a Patience) -> Answer<'a, Pruned> {
+    fn prune<'a>(
+        &'a mut self,
+        prune: &'a Prune,
+        patience: &'a Patience,
+    ) -> StoreAnswer<'a, Pruned> {
         self.remove(prune, patience).boxed_local()
     }
 
     /// The lane was in the hands of the call that panicked, and has gone with it.
-    fn recover(&mut self) -> Answer<'_, ()> {
+    fn recover(&mut self) -> StoreAnswer<'_, ()> {
         self.lanes.drop_all();
         async { Ok(()) }.boxed_local()
     }

@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use rusqlite::Connection;
 use sagas::{Service, ShardId};
 
-use super::commit_store::{Answer, Batch, Claim, CommitStore, Failure, Prune, Pruned};
+use super::commit_store::{Batch, Claim, CommitStore, Failure, Prune, Pruned, StoreAnswer};
 use super::standing::Patience;
 use crate::StoreError;
 use crate::faults::{AfterCommit, Faults};
@@ -238,7 +238,7 @@ impl CommitStore for SqliteStore {
         owner: &'a str,
         held: Option<u64>,
         patience: &'a Patience,
-    ) -> Answer<'a, Claim> {
+    ) -> StoreAnswer<'a, Claim> {
         async move { self.take_over(shard, owner, held, patience) }.boxed_local()
     }
 
@@ -246,19 +246,23 @@ impl CommitStore for SqliteStore {
         &'a mut self,
         batch: &'a Batch<'a>,
         patience: &'a Patience,
-    ) -> Answer<'a, (), Failure> {
+    ) -> StoreAnswer<'a, (), Failure> {
         async move { self.commit(batch, patience) }.boxed_local()
     }
 
-    fn happened<'a>(&'a mut self, _: &'a Patience) -> Answer<'a, bool> {
+    fn happened<'a>(&'a mut self, _: &'a Patience) -> StoreAnswer<'a, bool> {
         async { Ok(self.committed) }.boxed_local()
     }
 
-    fn prune<'a>(&'a mut self, prune: &'a Prune, patience: &'a Patience) -> Answer<'a, Pruned> {
+    fn prune<'a>(
+        &'a mut self,
+        prune: &'a Prune,
+        patience: &'a Patience,
+    ) -> StoreAnswer<'a, Pruned> {
         async move { self.remove(prune, patience) }.boxed_local()
     }
 
-    fn recover(&mut self) -> Answer<'_, ()> {
+    fn recover(&mut self) -> StoreAnswer<'_, ()> {
         async { self.begin_anew() }.boxed_local()
     }
 }

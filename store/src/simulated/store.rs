@@ -10,7 +10,9 @@ use super::disk::MemoryStore;
 use super::{CallEnd, CallFate, Trouble};
 use crate::StoreError;
 use crate::journal::Patience;
-use crate::journal::commit_store::{Answer, Batch, Claim, CommitStore, Failure, Prune, Pruned};
+use crate::journal::commit_store::{
+    Batch, Claim, CommitStore, Failure, Prune, Pruned, StoreAnswer,
+};
 
 /// How often a call that stands looks whether its patience is over.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -68,7 +70,7 @@ impl CommitStore for SimulatedStore {
         owner: &'a str,
         held: Option<u64>,
         patience: &'a Patience,
-    ) -> Answer<'a, Claim> {
+    ) -> StoreAnswer<'a, Claim> {
         async move {
             let end = self.stand(patience).await?;
             self.panics(CallEnd::PanicsBefore, end);
@@ -90,7 +92,7 @@ impl CommitStore for SimulatedStore {
         &'a mut self,
         batch: &'a Batch<'a>,
         patience: &'a Patience,
-    ) -> Answer<'a, (), Failure> {
+    ) -> StoreAnswer<'a, (), Failure> {
         async move {
             self.store.nothing_begun();
             let end = self.stand(patience).await?;
@@ -115,7 +117,7 @@ impl CommitStore for SimulatedStore {
         .boxed_local()
     }
 
-    fn happened<'a>(&'a mut self, patience: &'a Patience) -> Answer<'a, bool> {
+    fn happened<'a>(&'a mut self, patience: &'a Patience) -> StoreAnswer<'a, bool> {
         async move {
             match self.stand(patience).await? {
                 CallEnd::Well => self.store.happened(patience).await,
@@ -125,7 +127,11 @@ impl CommitStore for SimulatedStore {
         .boxed_local()
     }
 
-    fn prune<'a>(&'a mut self, prune: &'a Prune, patience: &'a Patience) -> Answer<'a, Pruned> {
+    fn prune<'a>(
+        &'a mut self,
+        prune: &'a Prune,
+        patience: &'a Patience,
+    ) -> StoreAnswer<'a, Pruned> {
         async move {
             match self.stand(patience).await? {
                 CallEnd::Well => self.store.prune(prune, patience).await,
@@ -135,7 +141,7 @@ impl CommitStore for SimulatedStore {
         .boxed_local()
     }
 
-    fn recover(&mut self) -> Answer<'_, ()> {
+    fn recover(&mut self) -> StoreAnswer<'_, ()> {
         self.store.recover()
     }
 }

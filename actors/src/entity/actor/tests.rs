@@ -111,16 +111,20 @@ impl Work {
             command: Command::Fill(Uuid::from_u128(8)),
             created_by: None,
         });
-        assert!(matches!(made, Outcome::Changed(_)), "{made:?}");
+        assert!(matches!(made, EntityOutcome::Changed(_)), "{made:?}");
         work
     }
 
-    fn ask(&mut self, ask: Ask<Cupboard>) -> Outcome<Cupboard> {
+    fn ask(&mut self, ask: Ask<Cupboard>) -> EntityOutcome<Cupboard> {
         self.turn.ticket += 1;
         self.actor.decide(ask, self.turn).unwrap().outcome
     }
 
-    fn command(&mut self, command: Command, key: Option<RequestBinding>) -> Outcome<Cupboard> {
+    fn command(
+        &mut self,
+        command: Command,
+        key: Option<RequestBinding>,
+    ) -> EntityOutcome<Cupboard> {
         let binding = key;
         self.ask(Ask::Command { command, binding })
     }
@@ -130,7 +134,7 @@ impl Work {
         let part = Some(PartAsRead { key: SHELF, stored });
         let request = Request::Empty(SHELF);
         match self.ask(Ask::Request { request, part }) {
-            Outcome::Replied(Reply::WasFull(was_full), _) => was_full,
+            EntityOutcome::Replied(Reply::WasFull(was_full), _) => was_full,
             outcome => panic!("{outcome:?}"),
         }
     }
@@ -170,20 +174,26 @@ fn a_key_is_bound_by_a_command_that_finds_it_done() {
     let key = |value: &str| Some(RequestBinding::new("lock", "k1", value.as_bytes()));
 
     let done = work.command(Command::Lock, key("a"));
-    assert!(matches!(done, Outcome::Joined(None, Some(_))), "{done:?}");
+    assert!(
+        matches!(done, EntityOutcome::Joined(None, Some(_))),
+        "{done:?}"
+    );
     let again = work.command(Command::Lock, key("a"));
     // There was nothing to wait for.
     let found = Some(Timestamp::from_micros(1));
-    let Outcome::Repeated { saga, waited_until } = again else {
+    let EntityOutcome::Repeated { saga, waited_until } = again else {
         panic!("{again:?}");
     };
     assert_eq!((saga, waited_until), (None, found));
     let other = work.command(Command::Lock, key("b"));
-    assert!(matches!(other, Outcome::KeyReused), "{other:?}");
+    assert!(matches!(other, EntityOutcome::KeyReused), "{other:?}");
 
     // Without a key there is nothing to write.
     let done = work.command(Command::Lock, None);
-    assert!(matches!(done, Outcome::Joined(None, None)), "{done:?}");
+    assert!(
+        matches!(done, EntityOutcome::Joined(None, None)),
+        "{done:?}"
+    );
 }
 
 #[test]
@@ -195,7 +205,7 @@ fn a_key_remembers_until_when_its_first_caller_waits_and_no_later_one() {
 
     for later in [Some(key), waits(90)] {
         let again = work.command(Command::Fill(SHELF), later);
-        let Outcome::Repeated { waited_until, .. } = again else {
+        let EntityOutcome::Repeated { waited_until, .. } = again else {
             panic!("{again:?}");
         };
         assert_eq!(waited_until, Some(Timestamp::from_micros(21)));
@@ -207,7 +217,7 @@ fn a_key_remembers_until_when_its_first_caller_waits_and_no_later_one() {
         Command::Fill(SHELF),
         Some(key.waiting(Duration::from_secs(1))),
     );
-    let Outcome::Repeated { waited_until, .. } = again else {
+    let EntityOutcome::Repeated { waited_until, .. } = again else {
         panic!("{again:?}");
     };
     assert_eq!(waited_until, None);

@@ -10,9 +10,9 @@ use crate::CommandError;
 const WEATHERS: [&str; 3] = ["", "deliver-twice", "lose-message=3"];
 
 /// What is left of the seats of tours and of groups, the states of the tour and of the group.
-type Outcome = (u32, u32, String, String);
+type Travelled = (u32, u32, String, String);
 
-async fn travel(weather: &str, seats_of_tours: u32, seats_of_groups: u32) -> Outcome {
+async fn travel(weather: &str, seats_of_tours: u32, seats_of_groups: u32) -> Travelled {
     let agency = Agency::open(weather).await;
     let mut seats = Vec::new();
     for (name, count) in [("tours", seats_of_tours), ("groups", seats_of_groups)] {

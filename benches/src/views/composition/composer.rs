@@ -21,7 +21,7 @@ use store::services::orders::{self, StoredOrder};
 use uuid::Uuid;
 
 use super::data::Data;
-use super::{Answer, Question};
+use super::{ComposedAnswer, Question};
 
 const SHARDS: u16 = 16;
 /// Rows of one statement while filling.
@@ -107,10 +107,14 @@ impl Composer {
 
     /// 1+N: the recent customers, then one read of the orders service for each of them;
     /// `until_full` ends as soon as the page is full.
-    pub async fn one_by_one(&self, question: Question, until_full: bool) -> anyhow::Result<Answer> {
+    pub async fn one_by_one(
+        &self,
+        question: Question,
+        until_full: bool,
+    ) -> anyhow::Result<ComposedAnswer> {
         let recent = self.recent(question).await?;
 
-        let mut answer = Answer {
+        let mut answer = ComposedAnswer {
             customers: Vec::new(),
             trips: 1,
             rows: u64::try_from(recent.len())?,
@@ -139,7 +143,7 @@ impl Composer {
 
     /// Two bulk reads: the recent customers, then all valuable orders of these customers, joined
     /// here.
-    pub async fn bulk(&self, question: Question) -> anyhow::Result<Answer> {
+    pub async fn bulk(&self, question: Question) -> anyhow::Result<ComposedAnswer> {
         let recent = self.recent(question).await?;
         let ids = recent.iter().map(|customer| customer.customer_id);
         let found = valuable(question).filter(order::Column::CustomerId.is_in(ids));
@@ -156,7 +160,7 @@ impl Composer {
             .map(shown)
             .collect();
 
-        Ok(Answer {
+        Ok(ComposedAnswer {
             customers,
             trips: 2,
             rows,

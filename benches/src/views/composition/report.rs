@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::view::LookedAt;
-use super::{Answer, PAGE, VALUABLE};
+use super::{ComposedAnswer, PAGE, VALUABLE};
 use crate::latency::{Latencies, Summary};
 use crate::rate::{number, rounded};
 use crate::views::options::Composition;
@@ -125,7 +125,7 @@ impl WayReport {
     pub fn new(
         recent: u32,
         way: Way,
-        answer: &Answer,
+        answer: &ComposedAnswer,
         latencies: &Latencies,
         looked_at: Option<LookedAt>,
     ) -> Self {

@@ -12,7 +12,7 @@ use projections::documents::CustomersQuery;
 use projections::{Document as ViewDocument, DocumentReader, OrderDocument};
 
 use super::data::Data;
-use super::{Answer, Question};
+use super::{ComposedAnswer, Question};
 use crate::views::options::Backend;
 use crate::views::place::{Place, Store};
 
@@ -80,7 +80,7 @@ impl FilledView {
 
     /// Asks once. An embedded view takes one trip; how many commands a server was asked, it tells
     /// itself ([`looked_at`](FilledView::looked_at)).
-    pub async fn ask(&self, question: Question) -> anyhow::Result<Answer> {
+    pub async fn ask(&self, question: Question) -> anyhow::Result<ComposedAnswer> {
         let query = CustomersQuery {
             since: Some(question.since),
             min_order_total: Some(question.min_total),
@@ -91,7 +91,7 @@ impl FilledView {
         let customers = self.reader.customers(query).await?.value.items;
         let rows = u64::try_from(customers.len())?;
 
-        Ok(Answer {
+        Ok(ComposedAnswer {
             customers,
             trips: 1,
             rows,

@@ -20,7 +20,7 @@ const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
 
 /// Of the batch that was begun last.
 #[derive(Clone, Debug)]
-pub(super) enum Outcome {
+pub(super) enum BatchOutcome {
     /// It has not been committed, and will not be.
     NotWritten,
     Written,

@@ -9,7 +9,7 @@ use sagas::{ShardId, Timestamp};
 
 use crate::journal::commit_store::{Batch, Failure, Prune};
 use crate::journal::testing::{Store, embedded, shard, told};
-use crate::journal::{Answer, Claim, CommitStore, Patience, Pruned};
+use crate::journal::{Claim, CommitStore, Patience, Pruned, StoreAnswer};
 use crate::log::{Heads, Message, Publisher};
 use crate::testing::Ground;
 use crate::unit::Fate;
@@ -51,12 +51,16 @@ impl CommitStore for TrappedStore {
         owner: &'a str,
         held: Option<u64>,
         p: &'a Patience,
-    ) -> Answer<'a, Claim> {
+    ) -> StoreAnswer<'a, Claim> {
         assert!(!spring(&self.1.claim), "a trap");
         self.0.claim(shard, owner, held, p)
     }
 
-    fn write<'a>(&'a mut self, batch: &'a Batch<'a>, p: &'a Patience) -> Answer<'a, (), Failure> {
+    fn write<'a>(
+        &'a mut self,
+        batch: &'a Batch<'a>,
+        p: &'a Patience,
+    ) -> StoreAnswer<'a, (), Failure> {
         async {
             self.0.write(batch, p).await?;
             if self.1.unknown.load(Ordering::SeqCst) {
@@ -67,7 +71,7 @@ impl CommitStore for TrappedStore {
         .boxed_local()
     }
 
-    fn happened<'a>(&'a mut self, p: &'a Patience) -> Answer<'a, bool> {
+    fn happened<'a>(&'a mut self, p: &'a Patience) -> StoreAnswer<'a, bool> {
         assert!(!spring(&self.1.asked), "a trap");
         if spring(&self.1.happened) {
             return async { Err(StoreError::Injected("the line is still cut")) }.boxed_local();
@@ -75,12 +79,12 @@ impl CommitStore for TrappedStore {
         self.0.happened(p)
     }
 
-    fn prune<'a>(&'a mut self, prune: &'a Prune, p: &'a Patience) -> Answer<'a, Pruned> {
+    fn prune<'a>(&'a mut self, prune: &'a Prune, p: &'a Patience) -> StoreAnswer<'a, Pruned> {
         assert!(!spring(&self.1.prune), "a trap");
         self.0.prune(prune, p)
     }
 
-    fn recover(&mut self) -> Answer<'_, ()> {
+    fn recover(&mut self) -> StoreAnswer<'_, ()> {
         self.1.recovered.fetch_add(1, Ordering::SeqCst);
         if spring(&self.1.recover) {
             return std::future::pending().boxed_local();

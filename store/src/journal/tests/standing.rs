@@ -12,7 +12,7 @@ use crate::faults::Faults;
 use crate::journal::commit_store::{Batch, Failure, Prune};
 use crate::journal::sqlite::SqliteStore;
 use crate::journal::testing::{SHARDS, Store, embedded, shard, told};
-use crate::journal::{Answer, Claim, CommitStore, Patience, Pruned, Standing};
+use crate::journal::{Claim, CommitStore, Patience, Pruned, Standing, StoreAnswer};
 use crate::testing::{BOOKINGS, Ground};
 use crate::unit::{Fate, Unit};
 
@@ -178,23 +178,27 @@ impl CommitStore for Disk {
         owner: &'a str,
         held: Option<u64>,
         p: &'a Patience,
-    ) -> Answer<'a, Claim> {
+    ) -> StoreAnswer<'a, Claim> {
         self.store().claim(shard, owner, held, p)
     }
 
-    fn write<'a>(&'a mut self, batch: &'a Batch<'a>, p: &'a Patience) -> Answer<'a, (), Failure> {
+    fn write<'a>(
+        &'a mut self,
+        batch: &'a Batch<'a>,
+        p: &'a Patience,
+    ) -> StoreAnswer<'a, (), Failure> {
         self.store().write(batch, p)
     }
 
-    fn happened<'a>(&'a mut self, p: &'a Patience) -> Answer<'a, bool> {
+    fn happened<'a>(&'a mut self, p: &'a Patience) -> StoreAnswer<'a, bool> {
         self.store().happened(p)
     }
 
-    fn prune<'a>(&'a mut self, prune: &'a Prune, p: &'a Patience) -> Answer<'a, Pruned> {
+    fn prune<'a>(&'a mut self, prune: &'a Prune, p: &'a Patience) -> StoreAnswer<'a, Pruned> {
         self.store().prune(prune, p)
     }
 
-    fn recover(&mut self) -> Answer<'_, ()> {
+    fn recover(&mut self) -> StoreAnswer<'_, ()> {
         self.store().recover()
     }
 }
