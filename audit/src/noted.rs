@@ -9,7 +9,7 @@ use super::problem::{Problem, row_of};
 use super::report::{Invariant, Report};
 use super::stores::Stores;
 
-/// Tells of at most so many rows that are in no shard.
+/// Tells of this many rows at most that are in no shard.
 const STRANGE: u64 = 1_000;
 
 /// What is noted of the shards of a service can be read, and no message was sent by any other.

@@ -18,7 +18,7 @@ use super::stores::Stores;
 /// Rows read at a time, each time in a snapshot of its own.
 const ROWS: u64 = 2_000;
 
-/// A sample is of so many of the newest messages of each outbox.
+/// A sample is of this many of the newest messages of each outbox.
 const NEWEST: u64 = 1_000;
 
 /// How far an outbox has come.

@@ -19,7 +19,7 @@ use super::problem::Problem;
 const GRACE_MICROS: i64 = 60_000_000;
 /// Looked again after this time.
 const PAUSE: Duration = Duration::from_millis(500);
-/// At most so many are looked at again. More are told once some of these stand still.
+/// Looks at this many at most again. More are told once some of these stand still.
 const AT_MOST: usize = 10_000;
 
 /// Whether a running node should have acted on a deadline by now.

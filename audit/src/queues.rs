@@ -19,7 +19,7 @@ use super::{inboxes, operators, retries};
 
 /// Rows read at a time, each time in a snapshot of their own.
 pub(super) const ROWS: u64 = 1_000;
-/// Tells of at most so many timers that wake nobody.
+/// Tells of this many timers at most that wake nobody.
 const TIMERS: u64 = 1_000;
 
 pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{SagaData, SagaState, Step, StepRecord, StepState, Timestamp};
 
-/// Of each step the newest attempts are kept, so many at most.
+/// Keeps this many of the newest attempts of each step.
 pub const ATTEMPTS_KEPT: usize = 10;
 
 /// One command to a participant, and what it was answered. Stored as its step is: an array, or an

@@ -11,7 +11,7 @@ use super::Shard;
 use crate::entity::Entity;
 use crate::request::RequestBinding;
 
-/// Beyond so many those are forgotten that the database shows by now.
+/// Beyond this many it forgets those that the database shows by now.
 const REMEMBERED: usize = 1_000;
 
 /// Keys that are bound by units which may be in flight: what each request asked for, and the ticket

@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::request::{Command, Request, ShardAnswer};
 use crate::step::Step;
 
-/// Forgets after so many what the database shows by then.
+/// Beyond this many it forgets what the database shows by then.
 const REMEMBERED: usize = 1_000;
 
 /// Requests that have begun or ended by units which may be in flight.

@@ -16,7 +16,7 @@ use crate::noting::{NotedOutcome, Noting};
 use crate::request::{Command, Request, RequestBinding, ShardAnswer};
 use crate::step::Step;
 
-/// Beyond so many those are forgotten that the database shows by now.
+/// Beyond this many it forgets those that the database shows by now.
 const REMEMBERED: usize = 1_000;
 
 /// What units that may be in flight have done, each with the ticket of its unit.

@@ -20,7 +20,7 @@ use retries::{ATTEMPTS, LOOK_AGAIN, delay, due_at, next_attempt, state_after};
 /// What cannot succeed counts as tried so often: it goes into quarantine at once.
 pub(super) const HOPELESS: u32 = ATTEMPTS;
 
-/// Remembers at most so many messages that are asked again.
+/// Remembers this many messages at most that are asked again.
 const REMINDED: usize = 4096;
 
 /// The parked messages of one entity.

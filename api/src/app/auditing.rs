@@ -12,7 +12,7 @@ use super::observer::number;
 use crate::config::Config;
 use crate::metric_names as names;
 
-/// It rests for so many times the time that it works.
+/// It rests this many times as long as it works.
 const REST: u32 = 9;
 /// An audit that has not ended after this time is given up, and counted as failed.
 const WITHIN: Duration = Duration::from_secs(3_600);

@@ -30,7 +30,7 @@ mod targets;
 
 /// So many commands are under way at once, so that those of callers find their place among them.
 const AT_ONCE: usize = 16;
-/// An answer tells of so many refusals.
+/// An answer tells of this many refusals.
 const REFUSALS: usize = 20;
 
 /// Acts on what operators find.

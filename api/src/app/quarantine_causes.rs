@@ -14,7 +14,7 @@ use crate::metric_names as names;
 
 /// So many causes of a service have a gauge of their own.
 const CAUSES: usize = 20;
-/// A label has at most so many characters.
+/// A label has this many characters at most.
 const LABEL: usize = 120;
 /// The label of all other causes.
 const OTHER: &str = "other";

@@ -16,7 +16,7 @@ use crate::config::Role;
 
 /// A server that takes longer is not reached.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
-/// After so many looks in vain one after the other a node leaves the views to others: a server that
+/// After this many looks in vain one after the other a node leaves the views to others: a server that
 /// starts anew is back before.
 const LOOKS_IN_VAIN: u32 = 3;
 

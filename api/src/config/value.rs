@@ -94,7 +94,7 @@ pub enum Switch {
 
 /// So many connections a node takes when nobody says how many, however many files it may open.
 const MOST_CONNECTIONS_BY_ITSELF: usize = 32_768;
-/// A node has so many files open beside its connections: stores, segments of the search view,
+/// A node has this many files open beside its connections: stores, segments of the search view,
 /// threads' own.
 const FILES_OF_ITS_OWN: usize = 128;
 

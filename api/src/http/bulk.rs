@@ -25,7 +25,7 @@ pub use quarantine::*;
 pub use sagas::*;
 pub use views::*;
 
-/// One request is about at most so many.
+/// One request is about this many at most.
 const MAX_AT_ONCE: usize = 500;
 const DEFAULT_AT_ONCE: usize = 100;
 /// The largest body: a filter, a reason and a cursor.

@@ -23,7 +23,7 @@ use super::schema::params::{KeyHeader, PageParams, ParkedParams, ReasonParam};
 use super::{Api, Problem, reads, schema};
 use crate::ports::{Listed, Parked, ParkedInView, ParkedQuery, QuarantineCause};
 
-/// A wire name has at most so many characters.
+/// A wire name has this many characters at most.
 pub const MAX_TYPE_CHARS: usize = 200;
 /// The largest body of an edit; that of a message is smaller.
 const MAX_EDIT_BYTES: usize = 65_536;

@@ -131,7 +131,7 @@ pub struct CauseCount {
     pub newest: Timestamp,
 }
 
-/// Looks at so many texts of causes, those of most messages first.
+/// Looks at this many texts of causes, those of most messages first.
 const CAUSES: u64 = 10_000;
 
 /// What is in quarantine, by its cause, the most frequent one first.

@@ -18,7 +18,7 @@ use crate::{ServiceDatabase, StoreError};
 /// Takes at most this many rows of a shard at once.
 const ROWS: i64 = 50;
 
-/// What was taken is carried before it has grown beyond so many bytes.
+/// What was taken is carried before it has grown beyond this many bytes.
 const BYTES: usize = 8 << 20;
 
 /// Positions are noted this often. What came after the last note is carried again by whoever goes

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::tables::{action, bulk, inbox, outbox, parked, saga, shard, timer};
 
-/// SeaORM reads tuples of up to so many columns, and finds those by their places among the sorted
+/// SeaORM reads tuples of up to this many columns, and finds those by their places among the sorted
 /// names. In narrow rows each column is there by its place, too, and places come before names;
 /// unless they are rows of a whole table, which are read by their names.
 const TUPLE: usize = 6;
@@ -51,7 +51,7 @@ pub(super) fn read(connection: &Connection, statement: &Statement) -> rusqlite::
     Ok(rows)
 }
 
-/// A thread remembers the columns of so many statements.
+/// A thread remembers the columns of this many statements.
 const KNOWN: usize = 1_000;
 
 /// As [`columns`], looked at once for each text: all disks of a simulation have the same tables.

@@ -74,7 +74,7 @@ impl Operations {
     }
 }
 
-/// A timeline shows at most so many actions; the list has all.
+/// A timeline shows this many actions at most; the list has all.
 const SHOWN: usize = 100;
 
 impl Actions for Operations {

@@ -16,7 +16,7 @@ use crate::ports::{
     Quarantine, QuarantineCause, ReadError, ReadFuture,
 };
 
-/// Shows at most so many causes.
+/// Shows this many causes at most.
 const CAUSES: usize = 200;
 
 fn shown_parked(service: Service, parked: &parking::Parked, behind: u64) -> Parked {

@@ -61,7 +61,7 @@ impl Operations {
     }
 }
 
-/// Sagas of an order are looked for among so many of its newest versions, and the first. An order
+/// Looks for the sagas of an order among this many of its newest versions, and the first. An order
 /// has one that created it, and one for each time that somebody has tried to cancel it.
 const VERSIONS: u64 = 400;
 
