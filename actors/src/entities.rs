@@ -14,6 +14,7 @@ use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use metrics::Counter;
 use sagas::nested::NestedCommand;
 use sagas::wire::WireError;
+use sagas::wire::names::is_among;
 use sagas::{Incoming, MessageId, SagaId, SagaPolicy, ShardId, Timestamp, WireMessage};
 use store::faults::Faults;
 use store::timers::TimerChange;
@@ -254,7 +255,7 @@ impl<E: Entity> Entities<E> {
 
 /// What a message is, by its name. An unknown name may be a reply of a later release.
 fn role_of<E: Entity>(message: &Message) -> Role {
-    let is_among = |names: &[(&str, u16)]| names.iter().any(|(known, _)| *known == message.name);
+    let is_among = |names| is_among(&message.name, names);
     let is_event = || messages::handler_of::<E>(message).is_some();
 
     if message.destination == Destination::Events || is_event() {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::messages::{CustomerNotice, OrderNotice};
+use domain::wire::names::is_among;
 use domain::{CustomerEvent, MessageId, OrderEvent, Service, ShardId};
 use store::parking::{self, ParkedState};
 use store::snapshot::{AsRead, Snapshot, last_id};
@@ -223,9 +224,7 @@ fn is_heard(name: &str) -> bool {
         OrderEvent::WIRE_NAMES,
         OrderNotice::WIRE_NAMES,
     ];
-    events
-        .iter()
-        .any(|names| names.iter().any(|(known, _)| *known == name))
+    events.into_iter().any(|names| is_among(name, names))
 }
 
 /// Every timer can be read, and wakes somebody. When it is set for is compared with whom it wakes.

@@ -1,6 +1,7 @@
 //! The events of the shop, decoded from the messages of the log.
 
 use domain::wire::WireError;
+use domain::wire::names::is_among;
 use domain::{CustomerEvent, OrderEvent, ShardId, Timestamp};
 use serde_json::value::RawValue;
 use store::{Destination, Message};
@@ -63,7 +64,7 @@ impl Event {
 
         let payload = match payload {
             Ok(payload) => payload,
-            Err(WireError::UnknownType { .. }) if names.iter().any(|(known, _)| *known == name) => {
+            Err(WireError::UnknownType { .. }) if is_among(name, names) => {
                 return Err(format!(
                     "this release cannot read version {version} of {name}"
                 ));

@@ -4,6 +4,12 @@
 /// The wire names of some messages, as [`WIRE_NAMES`](super::WireMessage::WIRE_NAMES) has them.
 pub type Names = &'static [(&'static str, u16)];
 
+/// Whether a message has one of these names, in whatever version.
+#[must_use]
+pub fn is_among(name: &str, names: Names) -> bool {
+    names.iter().any(|(known, _)| *known == name)
+}
+
 /// A wire name with two meanings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TwoMeanings {
@@ -33,7 +39,7 @@ pub fn two_meanings(kinds: &[(&'static str, Names)]) -> Option<TwoMeanings> {
                 });
             }
 
-            let has_it = |(_, names): &&(_, Names)| names.iter().any(|(known, _)| known == name);
+            let has_it = |(_, names): &&(_, Names)| is_among(name, names);
             let mut others = kinds.iter().take(place).filter(|(other, _)| other != kind);
             if let Some((one, _)) = others.find(has_it) {
                 return Some(TwoMeanings::Kinds {

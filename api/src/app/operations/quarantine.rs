@@ -1,6 +1,7 @@
 //! What is parked, read from the services' own databases.
 
 use domain::messages::{CustomerNotice, OrderNotice, OrderRequest};
+use domain::wire::names::is_among;
 use domain::{CustomerEvent, MessageId, OrderEvent, Service, ShardId};
 use store::actions::ActionFilter;
 use store::inspection::Cause;
@@ -57,7 +58,7 @@ fn shown_event(event: &Message) -> EventNotTakenIn {
 
 /// What a parked message is about: who asks is told by its name where nobody has sent it to a saga.
 fn kind_of(service: Service, name: &str) -> &'static str {
-    let is_among = |names: &[(&str, u16)]| names.iter().any(|(known, _)| *known == name);
+    let is_among = |names| is_among(name, names);
     let of_orders = [
         OrderEvent::WIRE_NAMES,
         OrderNotice::WIRE_NAMES,
