@@ -87,8 +87,6 @@ pub enum Participation {
     Full,
     /// It hears nothing, and goes on with the shards that it has.
     OutOfTouch,
-    /// It hears nothing, and others have taken over some of its shards.
-    Overtaken,
 }
 
 /// The membership of a node that is alone: all shards are its own for as long as it runs.

@@ -67,7 +67,7 @@ impl Health for Operations {
                 Participation::OutOfTouch if all > 0 || !takes_commands => {
                     readiness.degraded.push(cut_off);
                 }
-                Participation::OutOfTouch | Participation::Overtaken => {
+                Participation::OutOfTouch => {
                     readiness.missing.push(cut_off);
                 }
             }

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 use tracing::info;
@@ -38,16 +37,15 @@ impl Member {
                     askers.entry(partition).or_default().push(asker);
                 }
             }
-            if askers.is_empty() {
+            // A question of one that the group has lost is refused, and the client takes every
+            // refusal for a loss: it gives up its way back into the group, and begins anew under
+            // another name. The coordinator then waits for the one it has given up as long as for
+            // a dead node. Nothing is confirmed for so long anyway.
+            if askers.is_empty() || self.is_lost() {
                 continue;
             }
 
-            let losses = self.losses();
-            let Said { confirmed, refused } = self.ask(consumer, askers.keys().copied());
-            // What is confirmed does not wait until the other thread has begun what it gains.
-            if !refused.is_empty() {
-                self.let_go(&refused, losses);
-            }
+            let confirmed = self.ask(consumer, askers.keys().copied());
             for (partition, askers) in askers {
                 // What was taken away in the meantime is not this node's either.
                 let confirmed = confirmed.contains(&partition) && self.holds(partition);
@@ -58,12 +56,16 @@ impl Member {
         }
     }
 
-    /// Which of these partitions the coordinator lets this node commit an offset for, and which
-    /// not, because it is no member any more or one of an older generation.
+    /// Which of these partitions the coordinator lets this node commit an offset for. Not when the
+    /// node is no member any more or one of an older generation, nor when nobody answers.
     ///
     /// Partitions that a newer generation gives to others are this node's until it has heard so:
     /// the coordinator waits for that before somebody else gets them.
-    fn ask(&self, consumer: &BaseConsumer<Place>, partitions: impl Iterator<Item = i32>) -> Said {
+    fn ask(
+        &self,
+        consumer: &BaseConsumer<Place>,
+        partitions: impl Iterator<Item = i32>,
+    ) -> BTreeSet<i32> {
         let mut offsets = TopicPartitionList::new();
         for partition in partitions {
             offsets.add_partition(&self.topic, partition);
@@ -72,59 +74,12 @@ impl Member {
         let committed = offsets
             .set_all_offsets(Offset::Offset(0))
             .and_then(|()| consumer.commit(&offsets, CommitMode::Sync));
-        let mut said = Said::default();
-        for offset in offsets.elements() {
-            match committed.clone().and_then(|()| offset.error()) {
-                Ok(()) => said.confirmed.insert(offset.partition()),
-                Err(error) if is_refusal(&error) => said.refused.insert(offset.partition()),
-                // It says nothing, or nobody does: while no broker answers, nobody is given them.
-                Err(_) => continue,
-            };
-        }
         if let Err(error) = committed {
             info!(service = %self.service, "the coordinator confirms no shard: {error}");
+            return BTreeSet::new();
         }
-        said
-    }
-}
-
-/// What the coordinator says of partitions.
-#[derive(Debug, Default)]
-struct Said {
-    confirmed: BTreeSet<i32>,
-    refused: BTreeSet<i32>,
-}
-
-/// Whether the coordinator says that the group goes on without this node.
-fn is_refusal(error: &ClientError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::UnknownMemberId
-                | RDKafkaErrorCode::IllegalGeneration
-                | RDKafkaErrorCode::RebalanceInProgress
-                | RDKafkaErrorCode::FencedInstanceId
-        )
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_hears_nothing_from_the_coordinator_is_not_refused() {
-        let is_refusal = |code| is_refusal(&ClientError::ConsumerCommit(code));
-        assert!(is_refusal(RDKafkaErrorCode::UnknownMemberId));
-        assert!(is_refusal(RDKafkaErrorCode::IllegalGeneration));
-        for code in [
-            RDKafkaErrorCode::BrokerTransportFailure,
-            RDKafkaErrorCode::WaitingForCoordinator,
-            RDKafkaErrorCode::OperationTimedOut,
-            RDKafkaErrorCode::CoordinatorNotAvailable,
-            RDKafkaErrorCode::NotCoordinator,
-        ] {
-            assert!(!is_refusal(code), "{code:?}");
-        }
+        let elements = offsets.elements();
+        let confirmed = elements.iter().filter(|offset| offset.error().is_ok());
+        confirmed.map(|offset| offset.partition()).collect()
     }
 }

@@ -1,9 +1,7 @@
 //! What a node is in the group of one service: which partitions it was given, and what becomes of
 //! them when the group loses it.
 //!
-//! Two threads change that: the one that polls the group, which hears what is given and taken, and
-//! the one that asks the coordinator, which hears what the group has lost. Each change is one
-//! piece, so that what the one lets go of late is not what the other has just begun.
+//! One thread changes that: the one that polls the group, which hears what is given and taken.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +26,6 @@ pub(super) struct Member {
     assignments: Arc<Assignments>,
     reader: Arc<Reader>,
     pub(super) complaints: Complaints,
-    /// Held while the partitions of the node change; then the other, for a moment.
-    changing: Mutex<()>,
     place: Mutex<InGroup>,
 }
 
@@ -37,14 +33,12 @@ pub(super) struct Member {
 #[derive(Debug, Default)]
 struct InGroup {
     takes_part: bool,
+    /// It took part, and does not now.
+    is_lost: bool,
     /// Partitions that are assigned, but not read yet.
     gained: BTreeSet<i32>,
     /// Partitions that were the node's when the group lost it.
     kept: BTreeSet<i32>,
-    /// How often the group has lost the node.
-    losses: u64,
-    /// Some of those were let go of, since somebody else has them.
-    is_overtaken: bool,
 }
 
 impl Member {
@@ -61,17 +55,14 @@ impl Member {
             assignments,
             reader,
             complaints: complaints.clone(),
-            changing: Mutex::default(),
             place: Mutex::default(),
         }
     }
 
     pub(super) fn participation(&self) -> Participation {
-        let place = lock(&self.place);
-        match (place.takes_part, place.is_overtaken) {
-            (true, _) => Participation::Full,
-            (false, false) => Participation::OutOfTouch,
-            (false, true) => Participation::Overtaken,
+        match lock(&self.place).takes_part {
+            true => Participation::Full,
+            false => Participation::OutOfTouch,
         }
     }
 
@@ -92,7 +83,6 @@ impl Member {
             if let Some(Err(error)) = consumer.poll(TURN) {
                 self.complaints.tell(&error.to_string());
             }
-            let _changing = lock(&self.changing);
             self.begin_reading();
         }
     }
@@ -123,9 +113,8 @@ impl Member {
     /// it hears all that is its own: the rest of what it has kept is somebody else's, and what it
     /// gets again may have been.
     pub(super) fn gain(&self, partitions: &BTreeSet<i32>) {
-        let _changing = lock(&self.changing);
         let mut place = lock(&self.place);
-        place.is_overtaken = false;
+        place.is_lost = false;
         place.gained.extend(partitions);
         let kept = std::mem::take(&mut place.kept);
         drop(place);
@@ -145,10 +134,9 @@ impl Member {
 
     /// The group has lost the node.
     pub(super) fn keep(&self, partitions: &BTreeSet<i32>) {
-        let _changing = lock(&self.changing);
         let mut place = lock(&self.place);
         place.takes_part = false;
-        place.losses += 1;
+        place.is_lost = true;
         // What has not begun yet is nothing to keep, unless it is that of before.
         place.gained = &place.gained - partitions;
         let held = partitions.iter().copied();
@@ -164,7 +152,6 @@ impl Member {
     }
 
     pub(super) fn give_up(&self, partitions: &BTreeSet<i32>) {
-        let _changing = lock(&self.changing);
         self.assignments.remove(self.service, partitions);
         let mut place = lock(&self.place);
         place.gained = &place.gained - partitions;
@@ -175,32 +162,9 @@ impl Member {
         info!(service = %self.service, kafka.partitions = ?partitions, "shards are given up");
     }
 
-    /// How often the group has lost the node, for whoever asks what it lets go of then.
-    pub(super) fn losses(&self) -> u64 {
-        lock(&self.place).losses
-    }
-
-    /// Lets go of what was kept and is refused: whoever asks cannot go on with it. The answer is
-    /// about what the group had lost by then; of what it has given, and lost, since it knows
-    /// nothing.
-    pub(super) fn let_go(&self, refused: &BTreeSet<i32>, losses: u64) {
-        let _changing = lock(&self.changing);
-        let mut place = lock(&self.place);
-        if place.losses != losses {
-            return;
-        }
-        let away = &place.kept & refused;
-        place.kept = &place.kept - &away;
-        // The group may have given it back by now.
-        let away = &away - &place.gained;
-        place.is_overtaken |= !away.is_empty();
-        drop(place);
-
-        if !away.is_empty() {
-            self.assignments.remove(self.service, &away);
-            self.reader.end(self.service, &away);
-            info!(service = %self.service, kafka.partitions = ?away, "others may have these now");
-        }
+    /// Whether the group has lost the node, which has not heard yet what is its own.
+    pub(super) fn is_lost(&self) -> bool {
+        lock(&self.place).is_lost
     }
 
     pub(super) fn holds(&self, partition: i32) -> bool {

@@ -47,3 +47,26 @@ async fn a_coordinator_that_does_not_answer_is_not_waited_for() {
     cluster.broker_up(-1).unwrap();
     node.leave(NEEDS).await;
 }
+
+#[tokio::test]
+async fn who_is_lost_asks_nothing_until_it_takes_part_again() {
+    let (cluster, node) = node().await;
+
+    let waits = RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
+    cluster.request_errors(RDKafkaApiKey::JoinGroup, &[waits; 3]);
+    let unknown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID;
+    cluster.request_errors(RDKafkaApiKey::Heartbeat, &[unknown]);
+    eventually(NEEDS, || node.participation() == Participation::OutOfTouch).await;
+
+    // Whoever asks next is told this.
+    let busy = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[busy]);
+    let kept = shard(ROOMS, 1);
+    assert!(!node.confirm(kept).await);
+    assert_eq!(node.participation(), Participation::OutOfTouch);
+
+    eventually(NEEDS, || node.participation() == Participation::Full).await;
+    assert!(!node.confirm(kept).await, "nobody has asked before");
+    assert!(node.confirm(kept).await);
+    node.leave(NEEDS).await;
+}

@@ -1,17 +1,12 @@
-//! What a group gives a node and takes from it, told by two threads at once. On brokers inside this
-//! process, which tell where partitions end.
-
-use std::thread;
-use std::time::{Duration, Instant};
+//! What a group gives a node and takes from it. On brokers inside this process, which tell where
+//! partitions end.
 
 use super::*;
 use crate::kafka::KafkaSettings;
 use crate::kafka::reader::Disturbed;
-use crate::kafka::tests::leaderless::{Cluster, cluster};
+use crate::kafka::tests::leaderless::cluster;
 use crate::kafka::topics::{Topic, Topics};
 use crate::testing::ROOMS;
-
-const NEEDS: Duration = Duration::from_secs(20);
 
 fn member(settings: &KafkaSettings) -> Arc<Member> {
     let complaints = Complaints::new();
@@ -23,62 +18,29 @@ fn member(settings: &KafkaSettings) -> Arc<Member> {
     Arc::new(member)
 }
 
-/// One that has a partition, and that the group has lost.
-fn lost() -> (Cluster, Arc<Member>, BTreeSet<i32>) {
-    let (cluster, settings) = cluster();
+#[test]
+fn what_is_kept_is_served_on_and_begins_anew_when_the_group_gives_it_back() {
+    let (_cluster, settings) = cluster();
     let member = member(&settings);
-    let partitions = BTreeSet::from([1]);
-    member.gain(&partitions);
-    assert!(member.holds(1) && member.reader.reads(ROOMS, 1));
+    let both = BTreeSet::from([1, 2]);
+    member.gain(&both);
+    let before = member.reader.tenure(ROOMS, 1);
+    assert_eq!(member.participation(), Participation::Full);
 
-    member.keep(&partitions);
-    assert!(member.holds(1), "it keeps it");
-    (cluster, member, partitions)
-}
-
-fn wait(until: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !until() {
-        assert!(began.elapsed() < NEEDS);
-        thread::yield_now();
-    }
-}
-
-#[test]
-fn what_the_group_gives_back_is_not_let_go_of_by_whoever_heard_before_that_it_is_gone() {
-    let (_cluster, member, partitions) = lost();
-    let tenure = || member.reader.tenure(ROOMS, 1);
-    let before = tenure();
-
-    // While somebody looks at what is assigned nobody changes it: one is kept at the door there.
-    let watched = member.assignments.watch();
-    let looking = watched.borrow();
-    thread::scope(|threads| {
-        threads.spawn(|| member.let_go(&partitions, member.losses()));
-        wait(|| lock(&member.place).kept.is_empty());
-        let is_waited_for = member.changing.try_lock().is_err();
-        threads.spawn(|| member.gain(&partitions));
-        wait(|| is_waited_for || tenure() != before);
-        drop(looking);
-    });
-
-    assert!(member.holds(1), "the group has given it");
-    assert!(member.reader.reads(ROOMS, 1));
-}
-
-#[test]
-fn an_answer_from_before_the_group_lost_the_node_again_lets_go_of_nothing() {
-    let (_cluster, member, partitions) = lost();
-    let asked_at = member.losses();
-    member.gain(&partitions);
-    member.keep(&partitions);
-    member.let_go(&partitions, asked_at);
-    assert!(member.holds(1) && member.reader.reads(ROOMS, 1));
+    member.keep(&both);
+    assert!(member.is_lost());
     assert_eq!(member.participation(), Participation::OutOfTouch);
+    assert!(member.holds(1) && member.reader.reads(ROOMS, 1));
 
-    member.let_go(&partitions, member.losses());
-    assert!(!member.holds(1) && !member.reader.reads(ROOMS, 1));
-    assert_eq!(member.participation(), Participation::Overtaken);
+    member.gain(&BTreeSet::from([1]));
+    assert!(!member.is_lost());
+    assert!(member.holds(1) && member.reader.reads(ROOMS, 1));
+    assert_ne!(
+        member.reader.tenure(ROOMS, 1),
+        before,
+        "others may have had it"
+    );
+    assert!(!member.holds(2) && !member.reader.reads(ROOMS, 2));
 }
 
 #[test]
