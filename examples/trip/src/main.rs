@@ -15,7 +15,7 @@ use sagas::{Address, Service};
 use store::ServiceSchema;
 
 use stock::{CARDS, FLIGHTS, HOTELS, Stock};
-use tour::{TOURS, Tour};
+use tour::{Journey, TOURS, Tour};
 use trip::{Booking, TRIPS, Trip};
 
 #[actix::main]
@@ -39,16 +39,8 @@ async fn main() -> anyhow::Result<()> {
         ["flight", name, ref seats @ ..] => stock::<0>(&flights, name, seats).await,
         ["hotel", name, ref rooms @ ..] => stock::<1>(&hotels, name, rooms).await,
         ["card", name, ref cents @ ..] => stock::<2>(&cards, name, cents).await,
-        ["book", flight, hotel, card, price, ref names @ ..] => {
-            let of = [flight, hotel, card, price];
-            let all = names.iter().map(|name| book::<Trip>(&trips, name, of));
-            try_join_all(all).await.map(drop)
-        }
-        ["tour", flight, hotel, card, price, ref names @ ..] => {
-            let of = [flight, hotel, card, price];
-            let all = names.iter().map(|name| book::<Tour>(&tours, name, of));
-            try_join_all(all).await.map(drop)
-        }
+        ["book", ref of @ ..] => book_all::<Trip>(&trips, of).await,
+        ["tour", ref of @ ..] => book_all::<Tour>(&tours, of).await,
         _ => bail!("see README.md for the commands"),
     };
     node.stop().await;
@@ -73,22 +65,13 @@ async fn stock<const S: usize>(to: &Stocks<S>, name: &str, amount: &[&str]) -> a
     Ok(())
 }
 
-/// A trip or a tour.
-trait Journey: Entity<Command = Booking> {
-    /// PENDING, BOOKED, or why it is not booked.
-    fn state(&self) -> &str;
-}
-
-impl Journey for Trip {
-    fn state(&self) -> &str {
-        &self.state
-    }
-}
-
-impl Journey for Tour {
-    fn state(&self) -> &str {
-        &self.state
-    }
+async fn book_all<J: Journey>(to: &Requests<J>, of: &[&str]) -> anyhow::Result<()> {
+    let [flight, hotel, card, price, names @ ..] = of else {
+        bail!("see README.md for what a journey needs")
+    };
+    let of = [*flight, hotel, card, price];
+    try_join_all(names.iter().map(|name| book(to, name, of))).await?;
+    Ok(())
 }
 
 /// Books a journey, once, however often it is asked to; shows how that has ended.
@@ -107,8 +90,7 @@ async fn book<J: Journey>(to: &Requests<J>, name: &str, of: [&str; 4]) -> anyhow
         .create(booking, Some(key(J::SERVICE, name)), Follow::saga())
         .await?;
     let ended = accepted.ended_within(Duration::from_secs(60)).await?;
-    let journey = ended.entity;
-    println!("{name}: {}", journey.state());
+    println!("{name}: {}", ended.entity.state());
     Ok(())
 }
 

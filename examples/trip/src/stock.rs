@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use actors::{Decision, Entity, Head};
-use sagas::handler::{Handler, Heard, Told};
+use sagas::handler::Handler;
 use sagas::wire::names::Names;
-use sagas::{Address, NoSaga, Service, Timestamp, wire_messages};
+use sagas::{NoSaga, Service, Timestamp, wire_messages};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::tour::{self, TOURS};
+use crate::tour;
 
 pub const FLIGHTS: Service = Service::new(1, "flights");
 pub const HOTELS: Service = Service::new(2, "hotels");
@@ -48,28 +48,6 @@ wire_messages! {
     }
 }
 
-wire_messages! {
-    /// What tours are told, who get no reply, when nothing has happened here.
-    pub enum Notice {
-        NotReserved(Uuid) = "stock.not-reserved" 1,
-    }
-}
-
-/// What a stock does on what has happened to a tour.
-fn of_tour<const S: usize>(heard: &Heard<'_>) -> Told<Request> {
-    let is_mine = |of: &Address| of.service == Stock::<S>::SERVICE;
-    Ok(match heard.read()? {
-        tour::Event::GivenUp((booking, _)) => {
-            let mine = booking.stocks().find(is_mine);
-            mine.map(|of| (of.entity, Request::GiveBack(booking.trip)))
-        }
-        event => {
-            let needed = event.needs().filter(|(of, _)| is_mine(of));
-            needed.map(|(of, needs)| (of.entity, Request::Reserve(needs)))
-        }
-    })
-}
-
 impl<const S: usize> Entity for Stock<S> {
     const SERVICE: Service = match S {
         0 => FLIGHTS,
@@ -77,13 +55,8 @@ impl<const S: usize> Entity for Stock<S> {
         _ => CARDS,
     };
     const KIND: &'static str = "stock";
-    const HANDLERS: &'static [Handler<Request>] = &[Handler {
-        name: "stock-of-tours",
-        of: TOURS,
-        events: tour::EVENTS,
-        command: of_tour::<S>,
-    }];
-    const NOTICES: Names = Notice::WIRE_NAMES;
+    const HANDLERS: &'static [Handler<Request>] = &[tour::needs_of_tours::<S>()];
+    const NOTICES: Names = tour::Notice::WIRE_NAMES;
     type Command = u32;
     type Event = Event;
     type Request = Request;
@@ -128,11 +101,6 @@ impl<const S: usize> Entity for Stock<S> {
     }
 
     fn notice(asked: &Request, reply: &Reply) -> Option<actors::Notice> {
-        match (asked, reply) {
-            (Request::Reserve((tour, _)), Reply::SoldOut(())) => {
-                Some(actors::Notice::of(&Notice::NotReserved(*tour)))
-            }
-            _ => None,
-        }
+        tour::not_reserved_by(asked, reply)
     }
 }

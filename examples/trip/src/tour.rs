@@ -2,13 +2,13 @@
 //! cards hear that, and tours hear what came of it.
 
 use actors::{Decision, Entity, Head, Overdue};
-use sagas::handler::{Handler, Heard};
+use sagas::handler::{Handler, Heard, Told};
 use sagas::{Address, NoReply, NoSaga, Service, Timestamp, wire_messages};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::stock::{self, CARDS, FLIGHTS, HOTELS};
-use crate::trip::Booking;
+use crate::stock::{self, CARDS, FLIGHTS, HOTELS, Reply, Request, Stock};
+use crate::trip::{Booking, Trip};
 
 pub const TOURS: Service = Service::new(5, "tours");
 
@@ -20,6 +20,33 @@ pub struct Tour {
     waits_for: Option<Uuid>,
     /// PENDING, BOOKED, or why it is not booked.
     pub state: String,
+}
+
+/// A trip or a tour.
+pub trait Journey: Entity<Command = Booking> {
+    /// PENDING, BOOKED, or why it is not booked.
+    fn state(&self) -> &str;
+}
+
+impl Journey for Trip {
+    fn state(&self) -> &str {
+        &self.state
+    }
+}
+
+impl Journey for Tour {
+    fn state(&self) -> &str {
+        &self.state
+    }
+}
+
+impl Booking {
+    /// All that it takes something of.
+    fn stocks(&self) -> impl Iterator<Item = Address> {
+        [Some(self.flight), self.hotel, Some(self.card)]
+            .into_iter()
+            .flatten()
+    }
 }
 
 // An event says all that others need to go on: a handler has no state.
@@ -34,7 +61,7 @@ wire_messages! {
 }
 
 /// What stocks hear.
-pub const EVENTS: &[&str] = &[
+const EVENTS: &[&str] = &[
     "tour.requested",
     "tour.seat-held",
     "tour.room-held",
@@ -43,7 +70,7 @@ pub const EVENTS: &[&str] = &[
 
 impl Event {
     /// Of whom the tour needs something now, and how much.
-    pub fn needs(&self) -> Option<(Address, (Uuid, u32))> {
+    fn needs(&self) -> Option<(Address, (Uuid, u32))> {
         let (booking, of, amount) = match self {
             Event::Requested(booking) => (booking, booking.flight, 1),
             Event::SeatHeld(booking) => match booking.hotel {
@@ -54,6 +81,46 @@ impl Event {
             Event::Booked(()) | Event::GivenUp(_) => return None,
         };
         Some((of, (booking.trip, amount)))
+    }
+}
+
+/// What a stock does on what has happened to a tour.
+pub const fn needs_of_tours<const S: usize>() -> Handler<Request> {
+    Handler {
+        name: "stock-of-tours",
+        of: TOURS,
+        events: EVENTS,
+        command: asks::<S>,
+    }
+}
+
+fn asks<const S: usize>(heard: &Heard<'_>) -> Told<Request> {
+    let is_mine = |of: &Address| of.service == Stock::<S>::SERVICE;
+    Ok(match heard.read()? {
+        Event::GivenUp((booking, _)) => {
+            let mine = booking.stocks().find(is_mine);
+            mine.map(|of| (of.entity, Request::GiveBack(booking.trip)))
+        }
+        event => {
+            let needed = event.needs().filter(|(of, _)| is_mine(of));
+            needed.map(|(of, needs)| (of.entity, Request::Reserve(needs)))
+        }
+    })
+}
+
+wire_messages! {
+    /// What tours are told, who get no reply, when nothing has happened here.
+    pub enum Notice {
+        NotReserved(Uuid) = "stock.not-reserved" 1,
+    }
+}
+
+pub fn not_reserved_by(asked: &Request, reply: &Reply) -> Option<actors::Notice> {
+    match (asked, reply) {
+        (Request::Reserve((tour, _)), Reply::SoldOut(())) => {
+            Some(actors::Notice::of(&Notice::NotReserved(*tour)))
+        }
+        _ => None,
     }
 }
 
@@ -85,7 +152,7 @@ const fn not_reserved(of: Service) -> Handler<StockOutcome> {
         of,
         events: &["stock.not-reserved"],
         command: |heard: &Heard<'_>| {
-            let stock::Notice::NotReserved(tour) = heard.read()?;
+            let Notice::NotReserved(tour) = heard.read()?;
             Ok(Some((tour, StockOutcome::HasNone(heard.entity))))
         },
     }

@@ -27,15 +27,6 @@ pub struct Booking {
     pub price: u32,
 }
 
-impl Booking {
-    /// All that it takes something of.
-    pub fn stocks(&self) -> impl Iterator<Item = Address> {
-        [Some(self.flight), self.hotel, Some(self.card)]
-            .into_iter()
-            .flatten()
-    }
-}
-
 wire_messages! {
     pub enum Event {
         Requested(Booking) = "trip.requested" 1,
@@ -50,16 +41,17 @@ impl SagaData for Booking {
 }
 
 type Act = Action<Booking>;
+const HOTEL: fn(&Booking) -> Address = |b| b.hotel.unwrap_or(b.flight);
 const DONE: (&str, Meaning) = ("stock.done", Meaning::Done);
 const NO_SEAT: (&str, Meaning) = ("stock.sold-out", Meaning::Refused("NO_SEAT"));
 const NO_ROOM: (&str, Meaning) = ("stock.sold-out", Meaning::Refused("NO_ROOM"));
 const NO_MONEY: (&str, Meaning) = ("stock.sold-out", Meaning::Refused("NO_MONEY"));
 
 const SEAT: Act = Act::ask(|b| b.flight, |b| Take((b.trip, 1)), &[DONE, NO_SEAT]);
-const ROOM: Act = Act::ask(hotel, |b| Take((b.trip, 1)), &[DONE, NO_ROOM]);
+const ROOM: Act = Act::ask(HOTEL, |b| Take((b.trip, 1)), &[DONE, NO_ROOM]);
 const PAY: Act = Act::ask(|b| b.card, |b| Take((b.trip, b.price)), &[DONE, NO_MONEY]);
 const NO_SEAT_ANY_MORE: Act = Act::ask(|b| b.flight, |b| GiveBack(b.trip), &[DONE]);
-const NO_ROOM_ANY_MORE: Act = Act::ask(hotel, |b| GiveBack(b.trip), &[DONE]);
+const NO_ROOM_ANY_MORE: Act = Act::ask(HOTEL, |b| GiveBack(b.trip), &[DONE]);
 const REFUND: Act = Act::ask(|b| b.card, |b| GiveBack(b.trip), &[DONE]);
 
 static BOOK_TRIP: Definition<Booking> = Definition::new(
@@ -74,10 +66,6 @@ static BOOK_TRIP: Definition<Booking> = Definition::new(
         Step::new("confirm", Act::Local(())),
     ],
 );
-
-fn hotel(booking: &Booking) -> Address {
-    booking.hotel.unwrap_or(booking.flight)
-}
 
 impl Entity for Trip {
     const SERVICE: Service = TRIPS;
