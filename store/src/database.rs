@@ -184,7 +184,10 @@ impl ServiceDatabase {
     }
 
     /// The writing side, for the journal.
-    pub(crate) fn commit_store(&self, faults: Faults) -> Result<Box<dyn CommitStore>, StoreError> {
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn commit_store(&self, faults: Faults) -> Result<Box<dyn CommitStore>, StoreError> {
         Ok(match &self.location {
             Location::File(file) => Box::new(SqliteStore::open(self.service, file, faults)?),
             Location::Postgres(address) => {

@@ -24,8 +24,8 @@ mod standing;
 mod superseding;
 mod thread;
 
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -48,8 +48,8 @@ pub mod simulated;
 pub mod snapshot;
 pub mod spans;
 pub mod tables;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod threads;
 pub mod timers;
 pub mod unit;

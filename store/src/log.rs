@@ -310,5 +310,5 @@ pub trait Log: Send + Sync + fmt::Debug {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod contract;
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;

@@ -7,43 +7,43 @@ use std::time::{Duration, Instant};
 
 use sagas::Service;
 use tempfile::TempDir;
+use tokio::runtime::Builder;
 
 use crate::database::postgres::testing::TestDatabase;
 use crate::{ServiceDatabase, ServiceSchema, StoreError};
 
-pub(crate) const ROOMS: Service = Service::new(101, "rooms");
-pub(crate) const BOOKINGS: Service = Service::new(102, "bookings");
+pub const ROOMS: Service = Service::new(101, "rooms");
+pub const BOOKINGS: Service = Service::new(102, "bookings");
 
 /// Keeps entities as JSON.
-pub(crate) const ROOMS_SCHEMA: ServiceSchema = ServiceSchema::new(ROOMS).hearing_from(&[BOOKINGS]);
+pub const ROOMS_SCHEMA: ServiceSchema = ServiceSchema::new(ROOMS).hearing_from(&[BOOKINGS]);
 /// The same, and its sagas ask the other one.
-pub(crate) const BOOKINGS_SCHEMA: ServiceSchema =
-    ServiceSchema::new(BOOKINGS).hearing_from(&[ROOMS]);
+pub const BOOKINGS_SCHEMA: ServiceSchema = ServiceSchema::new(BOOKINGS).hearing_from(&[ROOMS]);
 
 /// Makes their names readable.
-pub(crate) fn register() {
+pub fn register() {
     ROOMS_SCHEMA.register().unwrap();
     BOOKINGS_SCHEMA.register().unwrap();
 }
 
 /// What a test's database stands on. It goes when it is dropped, and all it holds.
-pub(crate) enum Ground {
+pub enum Ground {
     Folder(TempDir),
     Postgres(TestDatabase),
 }
 
 impl Ground {
-    pub(crate) fn folder() -> Arc<Self> {
+    pub fn folder() -> Arc<Self> {
         Arc::new(Ground::Folder(TempDir::new().unwrap()))
     }
 
     /// On the server that the tests are told of.
-    pub(crate) fn postgres() -> Arc<Self> {
+    pub fn postgres() -> Arc<Self> {
         Arc::new(Ground::Postgres(TestDatabase::new()))
     }
 
     /// Opens the database, as a process does that starts.
-    pub(crate) async fn open(
+    pub async fn open(
         &self,
         schema: ServiceSchema,
         shards: u16,
@@ -59,7 +59,7 @@ impl Ground {
     }
 
     /// The folder of embedded databases.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         match self {
             Ground::Folder(folder) => folder.path(),
             Ground::Postgres(database) => panic!("{} is no folder", database.name()),
@@ -67,8 +67,14 @@ impl Ground {
     }
 }
 
+/// Runs a test to its end, as one that waits.
+pub fn run(test: impl Future<Output = ()>) {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(test);
+}
+
 /// Waits until something observable is so.
-pub(crate) async fn eventually(patience: Duration, mut is_so: impl FnMut() -> bool) {
+pub async fn eventually(patience: Duration, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(

@@ -8,7 +8,7 @@ pub(crate) mod errors;
 pub mod occupancy;
 pub(crate) mod opening;
 pub mod striving;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) mod testing;
 
 use std::fmt;

@@ -201,5 +201,5 @@ impl fmt::Debug for Batch<'_> {
     }
 }
 
-#[cfg(test)]
-mod contract;
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;

@@ -22,15 +22,15 @@ use crate::threads::OwnThreads;
 use crate::unit::{Fate, Outgoing, OutgoingEvent, OutgoingMessage, Unit};
 
 /// Shards of the service.
-pub(crate) const SHARDS: u16 = 4;
+pub const SHARDS: u16 = 4;
 
 /// The shards that units are written for.
-pub(crate) const fn shard(number: u16) -> ShardId {
+pub const fn shard(number: u16) -> ShardId {
     ShardId::new(BOOKINGS, number)
 }
 
 /// A unit that writes nothing, and whose fate nobody waits for.
-pub(crate) fn unit(shard: ShardId, epoch: u64, ticket: u64) -> Unit {
+pub fn unit(shard: ShardId, epoch: u64, ticket: u64) -> Unit {
     Unit {
         shard,
         epoch,
@@ -44,9 +44,9 @@ pub(crate) fn unit(shard: ShardId, epoch: u64, ticket: u64) -> Unit {
 }
 
 /// A row with a version, as any entity has one.
-pub(crate) struct Row(parked::Model);
+pub struct Row(parked::Model);
 
-pub(crate) fn row(key: u128, version: u64) -> Row {
+pub fn row(key: u128, version: u64) -> Row {
     Row(parked::Model {
         message_id: Uuid::from_u128(key),
         shard: 0,
@@ -73,34 +73,34 @@ pub(crate) fn row(key: u128, version: u64) -> Row {
 }
 
 impl Row {
-    pub(crate) fn replace(&self) -> RowChange {
+    pub fn replace(&self) -> RowChange {
         self.0.clone().replace()
     }
 
-    pub(crate) fn insert(&self) -> RowChange {
+    pub fn insert(&self) -> RowChange {
         self.0.clone().insert()
     }
 
-    pub(crate) fn update_from(&self, version: u64) -> RowChange {
+    pub fn update_from(&self, version: u64) -> RowChange {
         self.0.clone().update(version)
     }
 
-    pub(crate) fn delete(&self) -> RowChange {
+    pub fn delete(&self) -> RowChange {
         parked::Model::delete(self.0.message_id)
     }
 }
 
 /// A log, and its writing side.
-pub(crate) type Logs = (Arc<dyn Log>, Arc<dyn Publisher>);
+pub type Logs = (Arc<dyn Log>, Arc<dyn Publisher>);
 
 /// The outbox of a database as a log.
-pub(crate) fn embedded(database: &ServiceDatabase, faults: Faults) -> Logs {
+pub fn embedded(database: &ServiceDatabase, faults: Faults) -> Logs {
     let log = Arc::new(EmbeddedLog::new(vec![database.clone()], SHARDS, faults));
     (log.clone(), log)
 }
 
 /// A service as the store has it: its database and journal, and all its shards taken over.
-pub(crate) struct Store {
+pub struct Store {
     pub database: ServiceDatabase,
     pub journal: Journal,
     pub log: Arc<dyn Log>,
@@ -110,16 +110,16 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) async fn open(faults: &str) -> Self {
+    pub async fn open(faults: &str) -> Self {
         Self::open_in(Ground::folder(), faults).await
     }
 
-    pub(crate) async fn open_in(folder: Arc<Ground>, faults: &str) -> Self {
+    pub async fn open_in(folder: Arc<Ground>, faults: &str) -> Self {
         Self::open_on(folder, faults, |store| store, embedded).await
     }
 
     /// Opens it with something put around its commit store, and with a log of any kind.
-    pub(crate) async fn open_on(
+    pub async fn open_on(
         folder: Arc<Ground>,
         faults: &str,
         around_store: impl FnOnce(Box<dyn CommitStore>) -> Box<dyn CommitStore>,
@@ -155,20 +155,20 @@ impl Store {
         store
     }
 
-    pub(crate) async fn claim(&mut self, shard: ShardId) {
+    pub async fn claim(&mut self, shard: ShardId) {
         let claim = self.journal.claim(shard, "test", None).await.unwrap();
         self.claims.insert(shard, claim);
     }
 
     /// Closes it and gives its folder back.
-    pub(crate) async fn close(self) -> Arc<Ground> {
+    pub async fn close(self) -> Arc<Ground> {
         self.journal.close().await;
         self.database.close().await;
         self.folder
     }
 
     /// A unit of a shard at the epoch it is held at.
-    pub(crate) fn unit(&mut self, shard: ShardId, rows: Vec<RowChange>) -> Unit {
+    pub fn unit(&mut self, shard: ShardId, rows: Vec<RowChange>) -> Unit {
         self.ticket += 1;
         let epoch = self.claims[&shard].epoch;
         Unit {
@@ -178,7 +178,7 @@ impl Store {
     }
 
     /// A unit with an event of an entity and a command to each of the shards.
-    pub(crate) fn sending(&mut self, from: ShardId, version: u64, to: &[ShardId]) -> Unit {
+    pub fn sending(&mut self, from: ShardId, version: u64, to: &[ShardId]) -> Unit {
         let claim = self.claims.get_mut(&from).unwrap();
         let outgoing = outgoing(claim.next_sequence, version, to);
         claim.next_sequence += outgoing.count();
@@ -190,16 +190,16 @@ impl Store {
     }
 
     /// A unit that inserts a row.
-    pub(crate) fn inserting(&mut self, shard: ShardId, key: u128) -> Unit {
+    pub fn inserting(&mut self, shard: ShardId, key: u128) -> Unit {
         self.unit(shard, vec![row(key, 1).insert()])
     }
 
     /// Submits a unit and waits for its fate.
-    pub(crate) async fn fate(&self, unit: Unit) -> Fate {
+    pub async fn fate(&self, unit: Unit) -> Fate {
         self.submit(unit).await.unwrap()
     }
 
-    pub(crate) fn submit(&self, mut unit: Unit) -> oneshot::Receiver<Fate> {
+    pub fn submit(&self, mut unit: Unit) -> oneshot::Receiver<Fate> {
         let (told, fate) = oneshot::channel();
         unit.completion = Box::new(move |fate| drop(told.send(fate)));
         self.journal.submit(unit);
@@ -207,7 +207,7 @@ impl Store {
     }
 
     /// Submits units while the journal's thread is held up, so that they make one batch.
-    pub(crate) async fn in_one_batch(&mut self, units: Vec<Unit>) -> Vec<Fate> {
+    pub async fn in_one_batch(&mut self, units: Vec<Unit>) -> Vec<Fate> {
         let open = self.hold().await;
         let fates: Vec<_> = units.into_iter().map(|unit| self.submit(unit)).collect();
         open.send(()).unwrap();
@@ -220,7 +220,7 @@ impl Store {
     }
 
     /// Holds the journal's thread up until the sender speaks, or has gone.
-    pub(crate) async fn hold(&mut self) -> mpsc::Sender<()> {
+    pub async fn hold(&mut self) -> mpsc::Sender<()> {
         let (arrived, arrival) = oneshot::channel();
         let (open, opened) = mpsc::channel();
 
@@ -236,7 +236,7 @@ impl Store {
     }
 
     /// The number that a query gives.
-    pub(crate) async fn number(&self, sql: &str) -> i64 {
+    pub async fn number(&self, sql: &str) -> i64 {
         let connection = &self.database.read;
         let statement = Statement::from_string(connection.get_database_backend(), sql);
         let row = connection.query_one_raw(statement).await.unwrap();
@@ -245,12 +245,12 @@ impl Store {
 }
 
 /// For a call that is not the journal's.
-pub(crate) fn patience() -> Patience {
+pub fn patience() -> Patience {
     Watch::new(BOOKINGS, "a test".to_owned()).begin("a test")
 }
 
 /// `+` durable, `-` dropped, `!` culprit.
-pub(crate) fn told(fates: &[Fate]) -> String {
+pub fn told(fates: &[Fate]) -> String {
     fates
         .iter()
         .map(|fate| match fate {
@@ -262,7 +262,7 @@ pub(crate) fn told(fates: &[Fate]) -> String {
 }
 
 /// An event of an entity and a command to each of the shards.
-pub(crate) fn outgoing(first_sequence: u64, version: u64, to: &[ShardId]) -> Outgoing {
+pub fn outgoing(first_sequence: u64, version: u64, to: &[ShardId]) -> Outgoing {
     let body: Arc<RawValue> = Arc::from(RawValue::from_string("{}".to_owned()).unwrap());
     let command = |destination: &ShardId| OutgoingMessage {
         destination: *destination,

@@ -1,7 +1,8 @@
-//! The contract of every log, as tests. A log joins with one line:
+//! The contract of every log, as tests. A log joins with one line, in this crate or in another
+//! (feature `testing`); `tests/contracts.rs` has one that is none of this crate's:
 //!
 //! ```ignore
-//! log_contract!(embedded, ground, make); // makes the log of a node on a database, and its writing side
+//! store::log_contract!(mine, ground, make); // makes the log of a node on a database, and its writing side
 //! ```
 //!
 //! It is written to by a real journal on a real database, as a node does. The log that is looked at
@@ -25,14 +26,14 @@ use crate::log::{Destination, Heads, Message, Publisher, Subscription};
 use crate::testing::Ground;
 use crate::unit::Fate;
 
-pub(crate) mod delivering;
-pub(crate) mod elsewhere;
-pub(crate) mod heads;
-pub(crate) mod reading;
+pub mod delivering;
+pub mod elsewhere;
+pub mod heads;
+pub mod reading;
 
 /// Makes the logs of nodes, one after the other, as processes do that start: the one that is looked
 /// at, and the writing side of the one that commits.
-pub(crate) trait Making: Send {
+pub trait Making: Send {
     /// A node is to start. Whoever has listened before does not any more.
     fn prepare(&mut self) -> BoxFuture<'_, ()> {
         ready(()).boxed()
@@ -64,12 +65,27 @@ impl<F: FnMut(&ServiceDatabase, Faults) -> Logs + Send> Making for F {
 }
 
 /// Whether something is still on its way to the log that is looked at.
-pub(crate) type OnTheWay = Arc<dyn Fn() -> bool + Send + Sync>;
+pub type OnTheWay = Arc<dyn Fn() -> bool + Send + Sync>;
 
+/// Has a log keep the contract: a test for each rule.
+#[macro_export]
 macro_rules! log_contract {
+    (@rules $place:tt; $attributes:tt; $($area:ident: $rule:ident,)*) => {
+        $($crate::log_contract! { @rule $place; $attributes; $area $rule })*
+    };
+    (@rule ($ground:expr, $make:expr); [$(#[$attribute:meta])*]; $area:ident $rule:ident) => {
+        #[test]
+        $(#[$attribute])*
+        fn $rule() {
+            $crate::testing::run(async {
+                let place = $crate::log::contract::Place::new($ground, $make);
+                $crate::log::contract::$area::$rule(place).await;
+            });
+        }
+    };
     ($log:ident, $ground:expr, $make:expr $(, #[$attribute:meta])*) => {
         mod $log {
-            $crate::log::contract::rules! { ($ground, $make); [$(#[$attribute])*];
+            $crate::log_contract! { @rules ($ground, $make); [$(#[$attribute])*];
                 delivering: messages_come_in_the_order_of_their_commit,
                 delivering: each_message_names_the_one_before_it_from_its_source_to_its_destination,
                 delivering: a_shard_hears_what_is_sent_to_it_and_a_follower_of_events_all_events,
@@ -96,50 +112,8 @@ macro_rules! log_contract {
     };
 }
 
-macro_rules! rules {
-    ($place:tt; $attributes:tt; $($area:ident: $rule:ident,)*) => {
-        $($crate::log::contract::rule! { $place; $attributes; $area $rule })*
-    };
-}
-
-macro_rules! rule {
-    (($ground:expr, $make:expr); [$(#[$attribute:meta])*]; $area:ident $rule:ident) => {
-        #[tokio::test]
-        $(#[$attribute])*
-        async fn $rule() {
-            let place = $crate::log::contract::Place::new($ground, $make);
-            $crate::log::contract::$area::$rule(place).await;
-        }
-    };
-}
-
-#[cfg(feature = "kafka")]
-pub(crate) use log_contract;
-pub(crate) use {rule, rules};
-
-log_contract!(
-    embedded,
-    crate::testing::Ground::folder(),
-    crate::journal::testing::embedded
-);
-log_contract!(
-    embedded_on_postgres,
-    crate::testing::Ground::postgres(),
-    crate::journal::testing::embedded,
-    #[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
-);
-log_contract!(
-    cluster_at_the_owner,
-    crate::testing::Ground::folder(),
-    crate::log::contract::elsewhere::at_the_owner
-);
-log_contract!(
-    cluster_elsewhere,
-    crate::testing::Ground::folder(),
-    crate::log::contract::elsewhere::Elsewhere::by(
-        crate::log::contract::elsewhere::Direct::default()
-    )
-);
+#[cfg(test)]
+mod kept;
 
 /// Where the shards of a test are.
 const ONE: ShardId = shard(1);
@@ -153,13 +127,13 @@ const TO_THREE: Destination = Destination::Shard(THREE);
 const ON_THE_WAY: Duration = Duration::from_secs(20);
 
 /// A database, on which nodes with a log start and end.
-pub(crate) struct Place {
+pub struct Place {
     making: Box<dyn Making>,
     ground: Arc<Ground>,
 }
 
 impl Place {
-    pub(crate) fn new(ground: Arc<Ground>, making: impl Making + 'static) -> Self {
+    pub fn new(ground: Arc<Ground>, making: impl Making + 'static) -> Self {
         Place {
             making: Box::new(making),
             ground,
@@ -199,7 +173,7 @@ impl Place {
 }
 
 /// A node that commits, and a log that is looked at: its own, or that of another one.
-pub(crate) struct Node {
+pub struct Node {
     store: Store,
     publisher: Arc<dyn Publisher>,
     on_the_way: Option<OnTheWay>,

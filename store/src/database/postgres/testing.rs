@@ -1,8 +1,8 @@
 //! For tests: a database of their own on the real server, dropped in the end.
 
+#[cfg(test)]
 pub(crate) mod proxy;
 
-use sagas::Service;
 use sea_orm::sqlx::{self, Executor, PgConnection};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -13,7 +13,8 @@ use crate::testing::BOOKINGS;
 /// The name of the variable that says where the server is. A database is added to it.
 pub(crate) const URL: &str = "COUNTERFOIL_TEST_POSTGRES_URL";
 
-pub(crate) struct TestDatabase {
+/// A database that goes with the value.
+pub struct TestDatabase {
     name: String,
 }
 
@@ -33,7 +34,10 @@ impl TestDatabase {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
+}
 
+#[cfg(test)]
+impl TestDatabase {
     /// Runs statements as the server's owner.
     pub(crate) async fn run(&self, statements: &str) {
         run_on(&self.name, statements).await;
@@ -50,7 +54,7 @@ impl TestDatabase {
     }
 
     /// Ends the sessions of one use, as an operator or a failover does.
-    pub(crate) async fn end_sessions(&self, service: Service, r#use: Use) {
+    pub(crate) async fn end_sessions(&self, service: sagas::Service, r#use: Use) {
         let end = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
             WHERE datname = '{}' AND application_name = 'counterfoil {service} {}'",

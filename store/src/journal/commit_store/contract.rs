@@ -1,7 +1,11 @@
-//! The contract of every commit store, as tests. An implementation joins with one line:
+//! The contract of every commit store, as tests. An implementation joins with one line, in this
+//! crate or in another (feature `testing`); `tests/contracts.rs` has one that is none of this
+//! crate's:
 //!
 //! ```ignore
-//! commit_store_contract!(sqlite, || { /* make an empty place, return how to open it */ });
+//! store::commit_store_contract!(mine, |runtime| {
+//!     /* an empty database, and how its commit store is opened */
+//! });
 //! ```
 //!
 //! Tests that end a node in the middle of its work open the store again and again, and those in
@@ -19,29 +23,40 @@ use uuid::Uuid;
 use super::{Batch, Claim, CommitStore, Failure, Prune, Pruned, Published};
 use crate::faults::{FaultPlan, Faults};
 use crate::journal::standing::{Patience, Watch};
-use crate::journal::testing::{SHARDS, outgoing, row, unit};
+use crate::journal::testing::{outgoing, row, unit};
 use crate::row_changes::RowChange;
 use crate::tables::parked;
-use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA, Ground};
+use crate::testing::BOOKINGS;
 use crate::timers::{self, StoredTimer};
 use crate::unit::Unit;
 use crate::{Destination, Message, ServiceDatabase, SourceStream, StoreError, history, shards};
 
-pub(crate) mod batches;
-pub(crate) mod outcomes;
-pub(crate) mod ownership;
-pub(crate) mod pruning;
-pub(crate) mod replaying;
+pub mod batches;
+pub mod outcomes;
+pub mod ownership;
+pub mod pruning;
+pub mod replaying;
 
 /// Opens the commit store of one place, as a process does that starts.
-pub(crate) type Open = Box<dyn Fn(Faults) -> Box<dyn CommitStore>>;
+pub type Open = Box<dyn Fn(Faults) -> Box<dyn CommitStore>>;
 
+/// Has a commit store keep the contract: a test for each rule.
+#[macro_export]
 macro_rules! commit_store_contract {
+    (@rules $place:expr; $attributes:tt; $($area:ident: $rule:ident,)*) => {
+        $($crate::commit_store_contract! { @rule $place; $attributes; $area $rule })*
+    };
+    (@rule $place:expr; [$(#[$attribute:meta])*]; $area:ident $rule:ident) => {
+        #[test]
+        $(#[$attribute])*
+        fn $rule() {
+            let place = $crate::journal::commit_store::contract::Place::new($place);
+            $crate::journal::commit_store::contract::$area::$rule(place);
+        }
+    };
     ($store:ident, $place:expr $(, #[$attribute:meta])*) => {
         mod $store {
-            use $crate::testing::Ground;
-
-            $crate::journal::commit_store::contract::rules! { $place; [$(#[$attribute])*];
+            $crate::commit_store_contract! { @rules $place; [$(#[$attribute])*];
                 ownership: each_claim_raises_the_epoch_of_its_shard_and_of_no_other,
                 ownership: a_shard_that_nobody_has_taken_over_since_is_claimed_again,
                 ownership: a_shard_that_another_owner_has_is_not_claimed_again,
@@ -87,49 +102,11 @@ macro_rules! commit_store_contract {
     };
 }
 
-macro_rules! rules {
-    ($place:expr; $attributes:tt; $($area:ident: $rule:ident,)*) => {
-        $($crate::journal::commit_store::contract::rule! { $place; $attributes; $area $rule })*
-    };
-}
-
-macro_rules! rule {
-    ($place:expr; [$(#[$attribute:meta])*]; $area:ident $rule:ident) => {
-        #[test]
-        $(#[$attribute])*
-        fn $rule() {
-            let place = $crate::journal::commit_store::contract::Place::new($place);
-            $crate::journal::commit_store::contract::$area::$rule(place);
-        }
-    };
-}
-
-pub(crate) use {rule, rules};
-
-commit_store_contract!(sqlite, |runtime| super::empty(runtime, Ground::folder()));
-commit_store_contract!(
-    postgres,
-    |runtime| super::empty(runtime, Ground::postgres()),
-    #[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
-);
-
-/// An empty database on a ground of its own.
-fn empty(runtime: &Runtime, ground: Arc<Ground>) -> (ServiceDatabase, Open) {
-    let database = runtime
-        .block_on(ground.open(BOOKINGS_SCHEMA, SHARDS))
-        .unwrap();
-
-    let writing = database.clone();
-    let open: Open = Box::new(move |faults| {
-        // The ground lives as long as the place does.
-        let _ = &ground;
-        writing.commit_store(faults).unwrap()
-    });
-    (database, open)
-}
+#[cfg(test)]
+mod kept;
 
 /// A database, and one node that writes to it.
-pub(crate) struct Place {
+pub struct Place {
     runtime: Runtime,
     database: ServiceDatabase,
     open: Open,
@@ -137,7 +114,7 @@ pub(crate) struct Place {
 }
 
 /// What one node has of it.
-pub(crate) struct Node {
+pub struct Node {
     runtime: Handle,
     store: Box<dyn CommitStore>,
     watch: Arc<Watch>,
@@ -145,7 +122,7 @@ pub(crate) struct Node {
 }
 
 impl Place {
-    pub(crate) fn new(make: impl FnOnce(&Runtime) -> (ServiceDatabase, Open)) -> Self {
+    pub fn new(make: impl FnOnce(&Runtime) -> (ServiceDatabase, Open)) -> Self {
         let runtime = Runtime::new().unwrap();
         let (database, open) = make(&runtime);
         let mut place = Place {

@@ -15,7 +15,7 @@ use crate::cluster::{Alone, Arrivals, Carrier, Membership};
 use crate::journal;
 use crate::kafka::{Kafka, KafkaSettings};
 use crate::log::contract::elsewhere::{Elsewhere, Way};
-use crate::log::contract::log_contract;
+use crate::log_contract;
 use crate::relay::{Relay, Relaying};
 use crate::testing::BOOKINGS;
 

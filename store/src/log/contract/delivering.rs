@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(crate) async fn messages_come_in_the_order_of_their_commit(mut place: Place) {
+pub async fn messages_come_in_the_order_of_their_commit(mut place: Place) {
     let mut node = place.start("").await;
     let mut to_two = node.log.subscribe(TO_TWO);
     let mut units = Vec::new();
@@ -25,7 +25,7 @@ pub(crate) async fn messages_come_in_the_order_of_their_commit(mut place: Place)
     place.end().await;
 }
 
-pub(crate) async fn each_message_names_the_one_before_it_from_its_source_to_its_destination(
+pub async fn each_message_names_the_one_before_it_from_its_source_to_its_destination(
     mut place: Place,
 ) {
     let mut node = place.start("").await;
@@ -47,7 +47,7 @@ pub(crate) async fn each_message_names_the_one_before_it_from_its_source_to_its_
     place.end().await;
 }
 
-pub(crate) async fn a_shard_hears_what_is_sent_to_it_and_a_follower_of_events_all_events(
+pub async fn a_shard_hears_what_is_sent_to_it_and_a_follower_of_events_all_events(
     mut place: Place,
 ) {
     let mut node = place.start("").await;
@@ -70,7 +70,7 @@ pub(crate) async fn a_shard_hears_what_is_sent_to_it_and_a_follower_of_events_al
     place.end().await;
 }
 
-pub(crate) async fn a_listener_hears_what_is_sent_to_it_and_the_events_of_its_sources_alone(
+pub async fn a_listener_hears_what_is_sent_to_it_and_the_events_of_its_sources_alone(
     mut place: Place,
 ) {
     let mut node = place.start("").await;
@@ -98,7 +98,7 @@ pub(crate) async fn a_listener_hears_what_is_sent_to_it_and_the_events_of_its_so
     place.end().await;
 }
 
-pub(crate) async fn what_a_listener_has_no_use_for_is_kept_back_and_it_learns_how_far_that_goes(
+pub async fn what_a_listener_has_no_use_for_is_kept_back_and_it_learns_how_far_that_goes(
     mut place: Place,
 ) {
     let mut node = place.start("").await;
@@ -129,7 +129,7 @@ pub(crate) async fn what_a_listener_has_no_use_for_is_kept_back_and_it_learns_ho
     place.end().await;
 }
 
-pub(crate) async fn nothing_is_delivered_that_is_not_durable(mut place: Place) {
+pub async fn nothing_is_delivered_that_is_not_durable(mut place: Place) {
     let mut node = place.start("fail-commit=2").await;
     let mut to_two = node.log.subscribe(TO_TWO);
 
@@ -148,7 +148,7 @@ pub(crate) async fn nothing_is_delivered_that_is_not_durable(mut place: Place) {
     place.end().await;
 }
 
-pub(crate) async fn a_message_that_comes_twice_is_the_same(mut place: Place) {
+pub async fn a_message_that_comes_twice_is_the_same(mut place: Place) {
     let mut node = place.start("deliver-twice").await;
     let mut to_two = node.log.subscribe(TO_TWO);
     for message in [(2, 0), (4, 2)] {
@@ -161,9 +161,7 @@ pub(crate) async fn a_message_that_comes_twice_is_the_same(mut place: Place) {
     place.end().await;
 }
 
-pub(crate) async fn a_message_that_is_lost_is_seen_by_the_next_one_or_by_the_head(
-    mut place: Place,
-) {
+pub async fn a_message_that_is_lost_is_seen_by_the_next_one_or_by_the_head(mut place: Place) {
     let mut node = place.start("lose-message=2").await;
     let mut to_two = node.log.subscribe(TO_TWO);
     for _ in 0..4 {
@@ -185,7 +183,7 @@ pub(crate) async fn a_message_that_is_lost_is_seen_by_the_next_one_or_by_the_hea
     place.end().await;
 }
 
-pub(crate) async fn whoever_does_not_keep_up_sees_that_and_can_read_the_rest(mut place: Place) {
+pub async fn whoever_does_not_keep_up_sees_that_and_can_read_the_rest(mut place: Place) {
     const UNITS: u64 = 300;
     let mut node = place.start("").await;
     let mut to_two = node.log.subscribe(TO_TWO);

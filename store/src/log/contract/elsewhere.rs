@@ -19,7 +19,7 @@ use crate::log::embedded::EmbeddedLog;
 use crate::log::{Destination, Message};
 
 /// Makes the log of a node that is looked at by itself. What it sends to others goes nowhere.
-pub(crate) fn at_the_owner(database: &ServiceDatabase, faults: Faults) -> Logs {
+pub fn at_the_owner(database: &ServiceDatabase, faults: Faults) -> Logs {
     let log = ClusterLog::new(here(database, faults), Arc::new(Nowhere));
     (log.clone(), log)
 }
@@ -29,7 +29,7 @@ fn here(database: &ServiceDatabase, faults: Faults) -> EmbeddedLog {
 }
 
 /// The way from one node to another.
-pub(crate) trait Way: Send + 'static {
+pub trait Way: Send + 'static {
     /// Makes a new one. Whatever came by the old one comes no more.
     fn open(&mut self) -> BoxFuture<'_, ()> {
         ready(()).boxed()
@@ -53,13 +53,13 @@ pub(crate) trait Way: Send + 'static {
 
 /// Makes two logs: that of a node that commits, and that of another one, which is looked at. The
 /// faults befall what arrives.
-pub(crate) struct Elsewhere<W> {
+pub struct Elsewhere<W> {
     way: W,
     traffic: Arc<Traffic>,
 }
 
 impl<W: Way> Elsewhere<W> {
-    pub(crate) fn by(way: W) -> Self {
+    pub fn by(way: W) -> Self {
         Elsewhere {
             way,
             traffic: Arc::default(),
@@ -180,7 +180,7 @@ impl Carrier for Nowhere {
 
 /// Hands messages over within the process, and so at once.
 #[derive(Clone, Default)]
-pub(crate) struct Direct(Arc<OnceLock<Arc<dyn Arrivals>>>);
+pub struct Direct(Arc<OnceLock<Arc<dyn Arrivals>>>);
 
 impl Way for Direct {
     fn open(&mut self) -> BoxFuture<'_, ()> {

@@ -5,7 +5,7 @@ use crate::journal::commit_store::Batch;
 use crate::journal::testing;
 use crate::testing::ROOMS;
 
-pub(crate) async fn nothing_is_known_of_a_source_that_nobody_has_taken_over(mut place: Place) {
+pub async fn nothing_is_known_of_a_source_that_nobody_has_taken_over(mut place: Place) {
     let node = place.start("").await;
     let elsewhere = ShardId::new(ROOMS, 1);
     assert!(node.log.heads(elsewhere).is_none());
@@ -18,7 +18,7 @@ pub(crate) async fn nothing_is_known_of_a_source_that_nobody_has_taken_over(mut 
     place.end().await;
 }
 
-pub(crate) async fn a_head_is_the_newest_message_to_its_destination(mut place: Place) {
+pub async fn a_head_is_the_newest_message_to_its_destination(mut place: Place) {
     let mut node = place.start("").await;
     node.commit(ONE, &[TWO, THREE]).await;
     node.commit(ONE, &[TWO]).await;
@@ -40,7 +40,7 @@ pub(crate) async fn a_head_is_the_newest_message_to_its_destination(mut place: P
     place.end().await;
 }
 
-pub(crate) async fn everything_up_to_what_is_acknowledged_can_be_read(mut place: Place) {
+pub async fn everything_up_to_what_is_acknowledged_can_be_read(mut place: Place) {
     let mut node = place.start("fail-commit=3").await;
 
     for _ in 0..12 {
@@ -75,7 +75,7 @@ pub(crate) async fn everything_up_to_what_is_acknowledged_can_be_read(mut place:
     place.end().await;
 }
 
-pub(crate) async fn a_backlog_is_what_each_receiver_has_not_applied(mut place: Place) {
+pub async fn a_backlog_is_what_each_receiver_has_not_applied(mut place: Place) {
     let mut node = place.start("").await;
     for to in [&[TWO, TWO][..], &[], &[THREE, TWO], &[TWO]] {
         node.commit(ONE, to).await;
@@ -105,7 +105,7 @@ pub(crate) async fn a_backlog_is_what_each_receiver_has_not_applied(mut place: P
     place.end().await;
 }
 
-pub(crate) async fn what_was_acknowledged_stays_so_after_a_restart_or_a_death(mut place: Place) {
+pub async fn what_was_acknowledged_stays_so_after_a_restart_or_a_death(mut place: Place) {
     for dies in [false, true] {
         let mut node = place.start("").await;
         node.commit(ONE, &[TWO]).await;
@@ -129,9 +129,7 @@ pub(crate) async fn what_was_acknowledged_stays_so_after_a_restart_or_a_death(mu
     }
 }
 
-pub(crate) async fn what_a_node_committed_and_did_not_publish_before_it_died_arrives(
-    mut place: Place,
-) {
+pub async fn what_a_node_committed_and_did_not_publish_before_it_died_arrives(mut place: Place) {
     let mut node = place.start("").await;
     node.commit(ONE, &[TWO]).await;
     let database = node.database.clone();

@@ -18,9 +18,7 @@ async fn with_units(place: &mut Place, units: u64) -> Node {
     node
 }
 
-pub(crate) async fn what_lies_behind_any_position_is_read_in_order_and_without_a_hole(
-    mut place: Place,
-) {
+pub async fn what_lies_behind_any_position_is_read_in_order_and_without_a_hole(mut place: Place) {
     let node = with_units(&mut place, 20).await;
 
     for to in [EVENTS, TO_TWO, TO_THREE] {
@@ -48,7 +46,7 @@ pub(crate) async fn what_lies_behind_any_position_is_read_in_order_and_without_a
     place.end().await;
 }
 
-pub(crate) async fn a_read_is_bounded_and_the_next_one_goes_on(mut place: Place) {
+pub async fn a_read_is_bounded_and_the_next_one_goes_on(mut place: Place) {
     let node = with_units(&mut place, 20).await;
 
     for to in [EVENTS, TO_TWO] {
@@ -72,7 +70,7 @@ pub(crate) async fn a_read_is_bounded_and_the_next_one_goes_on(mut place: Place)
     place.end().await;
 }
 
-pub(crate) async fn what_is_read_is_what_was_delivered(mut place: Place) {
+pub async fn what_is_read_is_what_was_delivered(mut place: Place) {
     let mut node = place.start("").await;
     for to in [EVENTS, TO_TWO] {
         node.arrived().await;
@@ -88,7 +86,7 @@ pub(crate) async fn what_is_read_is_what_was_delivered(mut place: Place) {
     place.end().await;
 }
 
-pub(crate) async fn nothing_is_read_that_was_not_committed(mut place: Place) {
+pub async fn nothing_is_read_that_was_not_committed(mut place: Place) {
     let mut node = place.start("fail-commit=1").await;
     assert!(!node.commit(ONE, &[TWO]).await);
     node.arrived().await;
@@ -101,7 +99,7 @@ pub(crate) async fn nothing_is_read_that_was_not_committed(mut place: Place) {
     place.end().await;
 }
 
-pub(crate) async fn the_history_of_an_entity_is_its_events_from_any_version_on(mut place: Place) {
+pub async fn the_history_of_an_entity_is_its_events_from_any_version_on(mut place: Place) {
     let mut node = place.start("").await;
     for version in 1..=9 {
         let unit = node.sending(ONE, version, &[TWO]);
@@ -127,7 +125,7 @@ pub(crate) async fn the_history_of_an_entity_is_its_events_from_any_version_on(m
     place.end().await;
 }
 
-pub(crate) async fn a_notice_is_sent_as_an_event_and_is_in_no_history(mut place: Place) {
+pub async fn a_notice_is_sent_as_an_event_and_is_in_no_history(mut place: Place) {
     let mut node = place.start("").await;
     let mut live = node.log.subscribe(EVENTS);
     node.commit(ONE, &[]).await;

@@ -15,7 +15,7 @@ use crate::unit::Unit;
 const X: u128 = 1;
 const Y: u128 = 2;
 
-pub(crate) fn a_batch_is_readable_as_soon_as_it_is_written(mut place: Place) {
+pub fn a_batch_is_readable_as_soon_as_it_is_written(mut place: Place) {
     let mut one = place.claim(shard(1));
     let two = place.claim(shard(2));
     let node = place.node();
@@ -35,7 +35,7 @@ pub(crate) fn a_batch_is_readable_as_soon_as_it_is_written(mut place: Place) {
     assert_eq!(place.position(shard(2), shard(1)), Some(7));
 }
 
-pub(crate) fn nothing_of_a_batch_with_a_wrong_unit_is_written(mut place: Place) {
+pub fn nothing_of_a_batch_with_a_wrong_unit_is_written(mut place: Place) {
     let mut one = place.claim(shard(1));
     let two = place.claim(shard(2));
     let node = place.node();
@@ -54,7 +54,7 @@ pub(crate) fn nothing_of_a_batch_with_a_wrong_unit_is_written(mut place: Place) 
     assert_eq!(place.claim(shard(1)).next_sequence, 1);
 }
 
-pub(crate) fn the_first_wrong_unit_of_a_shard_is_named(mut place: Place) {
+pub fn the_first_wrong_unit_of_a_shard_is_named(mut place: Place) {
     let (one, two) = (place.claim(shard(1)), place.claim(shard(2)));
     let node = place.node();
     let units = [
@@ -69,7 +69,7 @@ pub(crate) fn the_first_wrong_unit_of_a_shard_is_named(mut place: Place) {
     assert!(named == 1 || named == 3, "{named}");
 }
 
-pub(crate) fn without_its_culprit_a_batch_is_written(mut place: Place) {
+pub fn without_its_culprit_a_batch_is_written(mut place: Place) {
     let one = place.claim(shard(1));
     let node = place.node();
     let mut units = vec![
@@ -84,7 +84,7 @@ pub(crate) fn without_its_culprit_a_batch_is_written(mut place: Place) {
     assert_eq!(place.version(X), Some(2));
 }
 
-pub(crate) fn a_row_that_many_units_change_is_left_in_its_last_state(mut place: Place) {
+pub fn a_row_that_many_units_change_is_left_in_its_last_state(mut place: Place) {
     let one = place.claim(shard(1));
     let node = place.node();
     let units = [
@@ -103,7 +103,7 @@ pub(crate) fn a_row_that_many_units_change_is_left_in_its_last_state(mut place: 
     assert_eq!(place.version(X), Some(9));
 }
 
-pub(crate) fn an_update_that_expects_another_version_is_refused(mut place: Place) {
+pub fn an_update_that_expects_another_version_is_refused(mut place: Place) {
     let one = place.claim(shard(1));
     let unit = place.node().inserting(&one, X);
     place.write(&[unit]).unwrap();
@@ -120,7 +120,7 @@ pub(crate) fn an_update_that_expects_another_version_is_refused(mut place: Place
     assert_eq!((place.version(X), place.version(Y)), (Some(1), None));
 }
 
-pub(crate) fn an_update_that_does_not_follow_on_the_one_before_it_is_refused(mut place: Place) {
+pub fn an_update_that_does_not_follow_on_the_one_before_it_is_refused(mut place: Place) {
     let one = place.claim(shard(1));
     let unit = place.node().inserting(&one, X);
     place.write(&[unit]).unwrap();
@@ -137,7 +137,7 @@ pub(crate) fn an_update_that_does_not_follow_on_the_one_before_it_is_refused(mut
     }
 }
 
-pub(crate) fn what_is_not_there_is_neither_updated_nor_removed(mut place: Place) {
+pub fn what_is_not_there_is_neither_updated_nor_removed(mut place: Place) {
     let one = place.claim(shard(1));
     let node = place.node();
     let units = [
@@ -150,7 +150,7 @@ pub(crate) fn what_is_not_there_is_neither_updated_nor_removed(mut place: Place)
     assert_eq!(culprit(place.write(&[unit])), 0);
 }
 
-pub(crate) fn what_is_there_is_not_inserted_again(mut place: Place) {
+pub fn what_is_there_is_not_inserted_again(mut place: Place) {
     let one = place.claim(shard(1));
     let unit = place.node().inserting(&one, X);
     place.write(&[unit]).unwrap();
@@ -161,7 +161,7 @@ pub(crate) fn what_is_there_is_not_inserted_again(mut place: Place) {
     assert_eq!(place.version(X), Some(1));
 }
 
-pub(crate) fn a_row_can_be_removed_and_inserted_anew_in_one_batch(mut place: Place) {
+pub fn a_row_can_be_removed_and_inserted_anew_in_one_batch(mut place: Place) {
     let one = place.claim(shard(1));
     let unit = place.node().inserting(&one, X);
     place.write(&[unit]).unwrap();
@@ -185,7 +185,7 @@ pub(crate) fn a_row_can_be_removed_and_inserted_anew_in_one_batch(mut place: Pla
     assert_eq!(culprit(place.write(&units)), 2);
 }
 
-pub(crate) fn a_row_that_is_replaced_is_the_last_one_whatever_was_there(mut place: Place) {
+pub fn a_row_that_is_replaced_is_the_last_one_whatever_was_there(mut place: Place) {
     let one = place.claim(shard(1));
     let node = place.node();
     let replaced = |version| vec![row(X, version).replace()];
@@ -210,7 +210,7 @@ pub(crate) fn a_row_that_is_replaced_is_the_last_one_whatever_was_there(mut plac
     assert_eq!(place.version(X), Some(2));
 }
 
-pub(crate) fn a_sequence_is_given_once(mut place: Place) {
+pub fn a_sequence_is_given_once(mut place: Place) {
     let mut one = place.claim(shard(1));
     let mut again = one.clone();
     let node = place.node();
@@ -222,7 +222,7 @@ pub(crate) fn a_sequence_is_given_once(mut place: Place) {
     assert!(place.sequences(shard(1), Destination::Events).is_empty());
 }
 
-pub(crate) fn each_source_has_a_position_of_its_own_and_the_last_one_counts(mut place: Place) {
+pub fn each_source_has_a_position_of_its_own_and_the_last_one_counts(mut place: Place) {
     let (one, two) = (place.claim(shard(1)), place.claim(shard(2)));
     let elsewhere = sagas::ShardId::new(ROOMS, 3);
     let node = place.node();
@@ -243,7 +243,7 @@ pub(crate) fn each_source_has_a_position_of_its_own_and_the_last_one_counts(mut 
     assert_eq!(place.position(shard(1), elsewhere), Some(9));
 }
 
-pub(crate) fn both_streams_of_a_source_have_positions_of_their_own(mut place: Place) {
+pub fn both_streams_of_a_source_have_positions_of_their_own(mut place: Place) {
     let one = place.claim(shard(1));
     let events = SourceStream {
         source: shard(3),
@@ -261,7 +261,7 @@ pub(crate) fn both_streams_of_a_source_have_positions_of_their_own(mut place: Pl
     assert_eq!(place.position_in(shard(1), events), Some(7));
 }
 
-pub(crate) fn a_batch_may_hold_nothing_but_notes(mut place: Place) {
+pub fn a_batch_may_hold_nothing_but_notes(mut place: Place) {
     let one = place.claim(shard(1));
     let note = Published {
         shard: shard(1),
@@ -272,7 +272,7 @@ pub(crate) fn a_batch_may_hold_nothing_but_notes(mut place: Place) {
     assert!(place.node().happened());
 }
 
-pub(crate) fn a_timer_is_set_moved_and_removed_with_its_unit(mut place: Place) {
+pub fn a_timer_is_set_moved_and_removed_with_its_unit(mut place: Place) {
     let (one, two) = (place.claim(shard(1)), place.claim(shard(2)));
     let node = place.node();
     let set = |at| TimerSet {

@@ -4,7 +4,7 @@ use super::{AssertUnwindSafe, Batch, Destination, Failure, Place, catch_unwind};
 use crate::journal::testing::shard;
 use crate::unit::Unit;
 
-pub(crate) fn what_was_written_has_happened_and_what_was_refused_has_not(mut place: Place) {
+pub fn what_was_written_has_happened_and_what_was_refused_has_not(mut place: Place) {
     let one = place.claim(shard(1));
     let unit = place.node().inserting(&one, 1);
     place.write(&[unit]).unwrap();
@@ -15,7 +15,7 @@ pub(crate) fn what_was_written_has_happened_and_what_was_refused_has_not(mut pla
     assert!(!place.node().happened());
 }
 
-pub(crate) fn a_commit_that_fails_leaves_nothing_behind(mut place: Place) {
+pub fn a_commit_that_fails_leaves_nothing_behind(mut place: Place) {
     place.restart("fail-commit=2");
     let mut fails = 0;
 
@@ -41,7 +41,7 @@ pub(crate) fn a_commit_that_fails_leaves_nothing_behind(mut place: Place) {
     assert_eq!(place.sequences(shard(1), Destination::Events), [1, 3]);
 }
 
-pub(crate) fn after_a_panic_it_is_known_what_has_happened_and_all_goes_on(mut place: Place) {
+pub fn after_a_panic_it_is_known_what_has_happened_and_all_goes_on(mut place: Place) {
     place.restart("panic-journal=1");
     let mut happened = Vec::new();
 
@@ -77,7 +77,7 @@ fn panicking_write(place: &mut Place, units: &[Unit]) {
     assert!(written.is_err(), "it panics");
 }
 
-pub(crate) fn everything_is_there_after_a_restart(mut place: Place) {
+pub fn everything_is_there_after_a_restart(mut place: Place) {
     let mut one = place.claim(shard(1));
     let node = place.node();
     let units = [
@@ -94,7 +94,7 @@ pub(crate) fn everything_is_there_after_a_restart(mut place: Place) {
     assert_eq!(place.claim(shard(1)).epoch, one.epoch + 1);
 }
 
-pub(crate) fn a_node_that_dies_in_a_batch_leaves_nothing_of_it(mut place: Place) {
+pub fn a_node_that_dies_in_a_batch_leaves_nothing_of_it(mut place: Place) {
     place.restart("panic-journal=1");
     let one = place.claim(shard(1));
     let unit = place.node().inserting(&one, 1);

@@ -7,7 +7,7 @@ use crate::journal::testing::shard;
 use crate::log::Heads;
 use crate::outbox;
 
-pub(crate) fn each_claim_raises_the_epoch_of_its_shard_and_of_no_other(mut place: Place) {
+pub fn each_claim_raises_the_epoch_of_its_shard_and_of_no_other(mut place: Place) {
     let first = place.claim(shard(1));
     assert_eq!((first.epoch, first.next_sequence), (1, 1));
     assert_eq!((first.published, &first.heads), (0, &Heads::default()));
@@ -19,7 +19,7 @@ pub(crate) fn each_claim_raises_the_epoch_of_its_shard_and_of_no_other(mut place
     assert_eq!(place.claim(shard(2)).epoch, 2);
 }
 
-pub(crate) fn a_shard_that_nobody_has_taken_over_since_is_claimed_again(mut place: Place) {
+pub fn a_shard_that_nobody_has_taken_over_since_is_claimed_again(mut place: Place) {
     let first = place.claim(shard(1));
     let again = place.node().claim_again(&first).unwrap();
     assert_eq!(again.epoch, first.epoch + 1);
@@ -31,7 +31,7 @@ pub(crate) fn a_shard_that_nobody_has_taken_over_since_is_claimed_again(mut plac
     place.write(&[unit]).unwrap();
 }
 
-pub(crate) fn a_shard_that_another_owner_has_is_not_claimed_again(mut place: Place) {
+pub fn a_shard_that_another_owner_has_is_not_claimed_again(mut place: Place) {
     let old = place.claim(shard(1));
     let never_held = Claim {
         shard: shard(2),
@@ -57,7 +57,7 @@ pub(crate) fn a_shard_that_another_owner_has_is_not_claimed_again(mut place: Pla
     assert_eq!(place.claim(shard(2)).epoch, 1);
 }
 
-pub(crate) fn an_owner_that_was_replaced_writes_nothing_any_more(mut place: Place) {
+pub fn an_owner_that_was_replaced_writes_nothing_any_more(mut place: Place) {
     let mut old = place.claim(shard(1));
     let unit = place.node().inserting(&old, 1);
     place.write(&[unit]).unwrap();
@@ -88,7 +88,7 @@ pub(crate) fn an_owner_that_was_replaced_writes_nothing_any_more(mut place: Plac
     assert_eq!(place.position(shard(1), shard(3)), None);
 }
 
-pub(crate) fn a_unit_of_an_epoch_that_nobody_has_claimed_is_refused(mut place: Place) {
+pub fn a_unit_of_an_epoch_that_nobody_has_claimed_is_refused(mut place: Place) {
     let mut claim = place.claim(shard(1));
     claim.epoch += 1;
     let unit = place.node().inserting(&claim, 1);
@@ -100,7 +100,7 @@ pub(crate) fn a_unit_of_an_epoch_that_nobody_has_claimed_is_refused(mut place: P
     assert_eq!(place.version(1), None);
 }
 
-pub(crate) fn the_next_owner_goes_on_where_the_outbox_ends(mut place: Place) {
+pub fn the_next_owner_goes_on_where_the_outbox_ends(mut place: Place) {
     let mut claim = place.claim(shard(1));
     let node = place.node();
     let units = [
@@ -130,7 +130,7 @@ fn behind(unit: &crate::unit::Unit) -> Heads {
     heads
 }
 
-pub(crate) fn what_is_published_is_noted_for_the_next_owner(mut place: Place) {
+pub fn what_is_published_is_noted_for_the_next_owner(mut place: Place) {
     let mut claim = place.claim(shard(1));
     let first = place.node().sending(&mut claim, &[shard(2)]);
     let second = place.node().sending(&mut claim, &[shard(3)]);
@@ -149,7 +149,7 @@ pub(crate) fn what_is_published_is_noted_for_the_next_owner(mut place: Place) {
     assert_eq!(next.heads.newest(Destination::Shard(shard(3))), 4);
 }
 
-pub(crate) fn nothing_is_noted_for_an_owner_that_was_replaced(mut place: Place) {
+pub fn nothing_is_noted_for_an_owner_that_was_replaced(mut place: Place) {
     let mut old = place.claim(shard(1));
     let first = place.node().sending(&mut old, &[shard(2)]);
     let note = Published {

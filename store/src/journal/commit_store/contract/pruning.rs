@@ -40,7 +40,7 @@ fn prune(claim: &Claim, up_to: u64, before: i64) -> Prune {
     }
 }
 
-pub(crate) fn commands_go_and_events_stay(mut place: Place) {
+pub fn commands_go_and_events_stay(mut place: Place) {
     let mut one = place.with_units(3);
     // One without an event: nothing of it is history.
     let mut unit = place.node().sending(&mut one, &[shard(2)]);
@@ -60,7 +60,7 @@ pub(crate) fn commands_go_and_events_stay(mut place: Place) {
     assert_eq!(place.prune(&one, 7, i64::MAX), 0, "it is done");
 }
 
-pub(crate) fn what_is_beyond_the_bounds_stays(mut place: Place) {
+pub fn what_is_beyond_the_bounds_stays(mut place: Place) {
     let one = place.with_units(6);
 
     place.prune(&one, 4, i64::MAX);
@@ -74,7 +74,7 @@ pub(crate) fn what_is_beyond_the_bounds_stays(mut place: Place) {
     assert_eq!(place.commands(), [10, 12]);
 }
 
-pub(crate) fn the_newest_row_stays_whatever_the_bounds_are(mut place: Place) {
+pub fn the_newest_row_stays_whatever_the_bounds_are(mut place: Place) {
     let one = place.with_units(2);
     place.prune(&one, u64::MAX, i64::MAX);
     assert_eq!(place.commands(), [4]);
@@ -84,7 +84,7 @@ pub(crate) fn the_newest_row_stays_whatever_the_bounds_are(mut place: Place) {
     assert_eq!(next.next_sequence, one.next_sequence);
 }
 
-pub(crate) fn a_long_outbox_is_pruned_a_bounded_number_of_rows_at_once(mut place: Place) {
+pub fn a_long_outbox_is_pruned_a_bounded_number_of_rows_at_once(mut place: Place) {
     let one = place.with_units(26);
     let bounded = Prune {
         rows: 10,
@@ -107,7 +107,7 @@ pub(crate) fn a_long_outbox_is_pruned_a_bounded_number_of_rows_at_once(mut place
     assert_eq!(events.len(), 26);
 }
 
-pub(crate) fn an_owner_that_was_replaced_prunes_nothing(mut place: Place) {
+pub fn an_owner_that_was_replaced_prunes_nothing(mut place: Place) {
     let one = place.with_units(3);
     place.another("").claim(shard(1));
     let pruned = place.node().prune(prune(&one, u64::MAX, i64::MAX));

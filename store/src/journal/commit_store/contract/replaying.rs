@@ -80,7 +80,7 @@ impl Place {
     }
 }
 
-pub(crate) fn a_history_is_folded_whole_and_in_order(mut place: Place) {
+pub fn a_history_is_folded_whole_and_in_order(mut place: Place) {
     let mut one = place.claim(shard(1));
     place.happens(&mut one, A, 1..=MANY);
 
@@ -91,7 +91,7 @@ pub(crate) fn a_history_is_folded_whole_and_in_order(mut place: Place) {
     );
 }
 
-pub(crate) fn many_histories_are_read_at_once(mut place: Place) {
+pub fn many_histories_are_read_at_once(mut place: Place) {
     let mut one = place.claim(shard(1));
     let ids: Vec<_> = (1..=150).map(Uuid::from_u128).collect();
     for (id, events) in ids.iter().zip((1..20).cycle()) {
@@ -107,7 +107,7 @@ pub(crate) fn many_histories_are_read_at_once(mut place: Place) {
     assert_eq!(versions, expected);
 }
 
-pub(crate) fn a_history_with_a_hole_is_nobody_elses_business(mut place: Place) {
+pub fn a_history_with_a_hole_is_nobody_elses_business(mut place: Place) {
     let mut one = place.claim(shard(1));
     place.happens(&mut one, A, [1, 2, 4].into_iter());
     place.happens(&mut one, B, 1..=3);
@@ -118,7 +118,7 @@ pub(crate) fn a_history_with_a_hole_is_nobody_elses_business(mut place: Place) {
     assert_eq!(found.remove(&B).unwrap().unwrap().version, 3);
 }
 
-pub(crate) fn a_snapshot_spares_what_is_before_it(mut place: Place) {
+pub fn a_snapshot_spares_what_is_before_it(mut place: Place) {
     let mut one = place.claim(shard(1));
     place.happens(&mut one, A, 1..=30);
     place.happens(&mut one, B, 1..=5);
@@ -134,7 +134,7 @@ pub(crate) fn a_snapshot_spares_what_is_before_it(mut place: Place) {
     assert_eq!(place.runtime.block_on(kept).unwrap().len(), 1);
 }
 
-pub(crate) fn a_snapshot_that_the_history_does_not_bear_out_is_not_used(mut place: Place) {
+pub fn a_snapshot_that_the_history_does_not_bear_out_is_not_used(mut place: Place) {
     let mut one = place.claim(shard(1));
     place.happens(&mut one, A, 1..=5);
     let all = whole(5);
@@ -147,7 +147,7 @@ pub(crate) fn a_snapshot_that_the_history_does_not_bear_out_is_not_used(mut plac
     assert_eq!(place.state(A, Some(FORM)), all, "it is of no version");
 }
 
-pub(crate) fn what_is_pruned_is_no_part_of_a_history(mut place: Place) {
+pub fn what_is_pruned_is_no_part_of_a_history(mut place: Place) {
     let mut one = place.claim(shard(1));
     for version in 1..=5 {
         let mut unit = place.node().sending(&mut one, &[shard(2)]);
