@@ -92,6 +92,7 @@ impl Equipment {
 
 /// What the parts of a node are, and how others reach it.
 pub struct Equipped {
+    /// What the node is built from.
     pub parts: NodeParts,
     /// Its log, when it has others beside it.
     pub among_others: Option<(Arc<Seat>, Arc<ClusterLog>)>,

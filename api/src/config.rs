@@ -95,7 +95,12 @@ pub enum ConfigError {
         "the config file {} cannot be read: {reason}; allowed: the path of a TOML file",
         file.display()
     )]
-    File { file: PathBuf, reason: String },
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why it cannot be read.
+        reason: String,
+    },
     /// The file that is to hold a secret cannot be read.
     #[error(
         "{setting}_FILE is {:?}, which cannot be read: {reason}; \
@@ -112,7 +117,10 @@ pub enum ConfigError {
     },
     /// A secret is given both by itself and by a file.
     #[error("{setting} and {setting}_FILE are both set; allowed: one of them")]
-    SetTwice { setting: &'static str },
+    SetTwice {
+        /// The variable of the setting, without `_FILE`.
+        setting: &'static str,
+    },
     /// The environment holds what looks like a setting and is none. A node starts all the same, and
     /// warns: what it does not know may be meant for somebody else.
     #[error("{variable} is set, and there is no such setting; {hint}")]
@@ -124,7 +132,10 @@ pub enum ConfigError {
     },
     /// The environment holds bytes that are no text.
     #[error("{variable} is not UTF-8; allowed: text")]
-    NotText { variable: String },
+    NotText {
+        /// The variable.
+        variable: String,
+    },
 }
 
 impl Config {

@@ -94,7 +94,9 @@ pub struct ReadPorts {
 pub struct Behind {
     /// An entity (`orders/<id>`), or the position in a shard (`orders/3`).
     pub what: String,
+    /// What the caller has seen: the entity's version, or the shard's sequence.
     pub required: u64,
+    /// What the view has taken in, counted alike.
     pub reached: u64,
 }
 
@@ -106,19 +108,36 @@ pub enum ReadError {
     NotFound(&'static str),
     /// The view has not reached, in the time given, what the caller has seen.
     #[error("the {view} view is behind")]
-    ViewBehind { view: String, behind: Vec<Behind> },
+    ViewBehind {
+        /// The view's name.
+        view: String,
+        /// What it has not reached.
+        behind: Vec<Behind>,
+    },
     /// The view has no generation that is ready, or its store does not answer.
     #[error("the {view} view is not ready")]
-    Unavailable { view: String },
+    Unavailable {
+        /// The view's name.
+        view: String,
+    },
     /// This node does not show the view, and others may.
     #[error("this node does not show the {view} view")]
-    NotShown { view: &'static str },
+    NotShown {
+        /// The view's name.
+        view: &'static str,
+    },
     /// The view has given the query up: it asks for too much.
     #[error("the {view} view has given the query up")]
-    TimedOut { view: String },
+    TimedOut {
+        /// The view's name.
+        view: String,
+    },
     /// The view's data was damaged, and another generation is being built in its place.
     #[error("the {view} view is being rebuilt")]
-    Rebuilding { view: String },
+    Rebuilding {
+        /// The view's name.
+        view: String,
+    },
     /// The present state does not allow it.
     #[error("{0}")]
     Conflict(String),
@@ -140,7 +159,9 @@ pub enum ReadError {
     /// A parameter that only the view can judge, such as the syntax of a search text.
     #[error("{field}: {message}")]
     InvalidQuery {
+        /// The parameter.
         field: &'static str,
+        /// What is wrong with it.
         message: String,
     },
     /// Stored data cannot be read, or the like: the log has the details.

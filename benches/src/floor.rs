@@ -34,6 +34,7 @@ use self::state::State;
 /// The shards of each service, as in the product's default.
 pub const SHARDS: u8 = 16;
 
+/// The settings of the floor.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(
     name = "floor",

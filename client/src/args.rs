@@ -82,6 +82,7 @@ pub struct ImportArgs {
     /// Print the summary as one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Where it plays the file.
     #[command(flatten)]
     pub node: NodeArgs,
 }
@@ -92,6 +93,7 @@ pub struct HealthArgs {
     /// Print the outcome as one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Which one is asked.
     #[command(flatten)]
     pub node: NodeArgs,
 }
@@ -115,11 +117,13 @@ pub struct ListArgs {
 /// Look at sagas, try stuck ones again, undo them
 #[derive(Debug, Clone, Args)]
 pub struct SagasCommand {
+    /// What to do.
     #[command(subcommand)]
     pub action: SagasAction,
     /// Print the node's answers as JSON, one per line
     #[arg(long, global = true)]
     pub json: bool,
+    /// Which node is asked.
     #[command(flatten)]
     pub node: NodeArgs,
 }
@@ -129,15 +133,21 @@ pub struct SagasCommand {
 pub enum SagasAction {
     /// List sagas, newest first
     List {
+        /// Which sagas to list.
         #[command(flatten)]
         which: SagaFilterArgs,
+        /// How many of them.
         #[command(flatten)]
         list: ListArgs,
     },
     /// Show one saga: its steps, done and remaining
-    Show { id: String },
+    Show {
+        /// The saga
+        id: String,
+    },
     /// Try a stuck saga again
     Retry {
+        /// The saga
         id: String,
         /// Why; it is kept with what was done
         #[arg(long)]
@@ -146,14 +156,18 @@ pub enum SagasAction {
     /// Do something to all sagas that a filter finds: retry and abandon mean stuck ones, cancel
     /// those that are RUNNING unless --state says otherwise
     Bulk {
+        /// What to do to each
         action: SagaVerb,
+        /// Which sagas are meant.
         #[command(flatten)]
         which: SagaFilterArgs,
+        /// How it is done.
         #[command(flatten)]
         bulk: BulkArgs,
     },
     /// Give a stuck saga up: it ends at once, and what it leaves behind is settled
     Abandon {
+        /// The saga
         id: String,
         /// Why; it is kept with what was done
         #[arg(long)]
@@ -161,6 +175,7 @@ pub enum SagasAction {
     },
     /// End a saga by undoing what it has done
     Cancel {
+        /// The saga
         id: String,
         /// Why; it is kept with what was done
         #[arg(long)]
@@ -171,11 +186,13 @@ pub enum SagasAction {
 /// Look at messages that could not be processed, replay or discard them
 #[derive(Debug, Clone, Args)]
 pub struct QuarantineCommand {
+    /// What to do.
     #[command(subcommand)]
     pub action: QuarantineAction,
     /// Print the node's answers as JSON, one per line
     #[arg(long, global = true)]
     pub json: bool,
+    /// Which node is asked.
     #[command(flatten)]
     pub node: NodeArgs,
 }
@@ -185,17 +202,23 @@ pub struct QuarantineCommand {
 pub enum QuarantineAction {
     /// List parked messages with their cause
     List {
+        /// Which messages to list.
         #[command(flatten)]
         which: ParkedFilterArgs,
+        /// How many of them.
         #[command(flatten)]
         list: ListArgs,
     },
     /// Count parked messages by their causes
     Causes,
     /// Show one entry
-    Show { id: String },
+    Show {
+        /// The parked message
+        id: String,
+    },
     /// Process the parked messages again
     Replay {
+        /// The parked message
         id: String,
         /// Why; it is kept with what was done
         #[arg(long)]
@@ -203,6 +226,7 @@ pub enum QuarantineAction {
     },
     /// Give the parked message another body; replay it afterwards
     Edit {
+        /// The parked message
         id: String,
         /// File with the new body as JSON; - reads standard input
         #[arg(value_name = "FILE|-")]
@@ -213,14 +237,18 @@ pub enum QuarantineAction {
     },
     /// Do something to all parked messages that a filter finds
     Bulk {
+        /// What to do to each
         action: ParkedVerb,
+        /// Which messages are meant.
         #[command(flatten)]
         which: ParkedFilterArgs,
+        /// How it is done.
         #[command(flatten)]
         bulk: BulkArgs,
     },
     /// Drop the parked message for good
     Discard {
+        /// The parked message
         id: String,
         /// Why; it is kept with what was done
         #[arg(long)]
@@ -236,6 +264,7 @@ pub struct ExplainArgs {
     /// Print it as one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Which node is asked.
     #[command(flatten)]
     pub node: NodeArgs,
 }

@@ -10,7 +10,12 @@ use serde::Deserialize;
 pub enum ClientError {
     /// `--url` is not an address this client can use.
     #[error("url must be http(s)://[USER:PASSWORD@]HOST[:PORT], got {url:?}: {reason}")]
-    Url { url: String, reason: String },
+    Url {
+        /// The address, without its password.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The token for the node cannot be read, or sent.
     #[error("the token of {from} cannot be used: {reason}")]
     Token {
@@ -21,7 +26,12 @@ pub enum ClientError {
     },
     /// The server at the address cannot be told from anybody else.
     #[error("no safe connection to {url}: {reason}")]
-    Unsafe { url: String, reason: String },
+    Unsafe {
+        /// The node's address.
+        url: String,
+        /// The cause, for people.
+        reason: String,
+    },
     /// Whoever is in front of the node asks for other credentials.
     #[error("{url} {} (status 401)", asked(*given))]
     Credentials {
@@ -51,7 +61,12 @@ pub enum ClientError {
     Refused(Problem),
     /// The answer is not what the contract promises: another version, or no Counterfoil at all.
     #[error("{url} answered in a way this client does not understand: {reason}")]
-    Answer { url: String, reason: String },
+    Answer {
+        /// The node's address.
+        url: String,
+        /// What is not as promised.
+        reason: String,
+    },
     /// The file of an import cannot be read (any further).
     #[error("cannot read {path}: {source}")]
     Input {
@@ -63,7 +78,12 @@ pub enum ClientError {
     /// A bad line ended the import; what was in flight has ended, so the import may simply be run
     /// again.
     #[error("import stopped at line {line}: {message}")]
-    ImportStopped { line: u64, message: String },
+    ImportStopped {
+        /// The number of the line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The same, with the file that the line is in.
     #[error("{path}: {source}")]
     InFile {

@@ -79,7 +79,12 @@ pub enum Freshness {
     #[default]
     AsItIs,
     /// At least what the token names, waiting for it.
-    AtLeast { token: String, wait: Duration },
+    AtLeast {
+        /// A `Consistency-Token`, as an answer carried it.
+        token: String,
+        /// How long the node may wait for it.
+        wait: Duration,
+    },
 }
 
 impl Node {

@@ -14,7 +14,6 @@
 //! have in common (`shop`), are there with the feature `shop` only; they use nothing of the
 //! mechanism that views of another team could not use as well.
 
-#![warn(missing_docs)]
 #![cfg_attr(
     test,
     allow(

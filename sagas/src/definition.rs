@@ -80,7 +80,9 @@ pub enum Action<D: SagaData> {
     /// each may come again with another number: the participant carries them out so that the last
     /// one counts.
     Ask {
+        /// The participant.
         to: fn(&D) -> Address,
+        /// What it is asked.
         command: fn(&D) -> D::Command,
         /// What the replies mean, by their wire names.
         replies: &'static [(&'static str, Meaning)],
@@ -88,7 +90,9 @@ pub enum Action<D: SagaData> {
     /// By somebody whose answer the saga does not wait for: the step is done when the command is on
     /// its way.
     Notify {
+        /// Who is told.
         to: fn(&D) -> Address,
+        /// What they are told.
         command: fn(&D) -> D::Command,
     },
     /// By a saga that this step begins, in this service or another one.
@@ -102,7 +106,10 @@ pub enum Action<D: SagaData> {
     },
     /// By the nested saga that the step has begun: it compensates, whether it is under way or has
     /// completed.
-    UndoNested { on: fn(&D) -> Address },
+    UndoNested {
+        /// The entity that the nested saga works on.
+        on: fn(&D) -> Address,
+    },
 }
 
 /// What a reply means to the step that awaits it.

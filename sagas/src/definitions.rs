@@ -16,27 +16,42 @@ pub struct Definitions<D: SagaData>(&'static [&'static Definition<D>]);
 pub enum Unresolved {
     /// The run began under a name or version that no definition has or carries over.
     #[error("this release knows no version {version} of saga {name}")]
-    UnknownDefinition { name: String, version: u16 },
+    UnknownDefinition {
+        /// The saga's name, as stored.
+        name: String,
+        /// The version that the run began with.
+        version: u16,
+    },
     /// The written step that carries the run over panicked.
     #[error("carrying version {from} of saga {name} over to version {version} panicked: {panic}")]
     NotCarriedOver {
+        /// The saga's name.
         name: &'static str,
+        /// The version that carries over.
         version: u16,
+        /// The version that the run began with.
         from: u16,
+        /// The text of the panic.
         panic: String,
     },
     /// The run has a step that its definition lacks.
     #[error("version {version} of saga {name} has no step {step}")]
     UnknownStep {
+        /// The saga's name.
         name: &'static str,
+        /// The version of the definition.
         version: u16,
+        /// The step's name, as stored.
         step: String,
     },
     /// The definition has a step that the run lacks.
     #[error("version {version} of saga {name} has a step {step}, which the run lacks")]
     MissingStep {
+        /// The saga's name.
         name: &'static str,
+        /// The version of the definition.
         version: u16,
+        /// The step's name.
         step: &'static str,
     },
 }

@@ -104,9 +104,13 @@ pub enum Mistake {
     /// Only the first would ever hear it.
     #[error("event {event} of {of} is heard by {one} and by {other}")]
     TwoHandlers {
+        /// The wire name of the event.
         event: &'static str,
+        /// The service in which it happens.
         of: Service,
+        /// The name of the handler that would hear it.
         one: &'static str,
+        /// The name of the handler that never would.
         other: &'static str,
     },
 }

@@ -50,7 +50,9 @@ pub struct UndoSaga {
 wire_messages! {
     /// What a saga asks of the one that it has begun.
     pub enum NestedCommand {
+        /// The saga begins, unless it has begun already.
         Begin(BeginSaga) = "saga.begin" 1,
+        /// The saga compensates.
         Undo(UndoSaga) = "saga.undo" 1,
     }
 }
@@ -70,7 +72,9 @@ pub struct SagaCompensated {
 wire_messages! {
     /// What a nested saga answers.
     pub enum NestedReply {
+        /// It has come to its end.
         Completed(NoDetails) = "saga.completed" 1,
+        /// It has undone what it had done, or had never begun.
         Compensated(SagaCompensated) = "saga.compensated" 1,
         /// It was asked to compensate, but had completed past its pivot.
         Irreversible(NoDetails) = "saga.irreversible" 1,

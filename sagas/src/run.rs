@@ -37,15 +37,28 @@ use crate::{
 pub enum Effect<D: SagaData> {
     /// The saga's own service carries this out. When it refuses, call [`Run::local_refused`]: its
     /// effects replace those that follow this one.
-    Local { step: &'static str, local: D::Local },
+    Local {
+        /// The step's name.
+        step: &'static str,
+        /// What to carry out.
+        local: D::Local,
+    },
     /// A command to send. Its reply echoes the attempt.
     Send {
+        /// Who receives it.
         to: Address,
+        /// What is asked.
         command: Outgoing<D>,
+        /// The command's number, and the saga and step that ask.
         attempt: Attempt,
     },
     /// The answer of a nested saga to the one that has begun it.
-    Answer { to: Parent, reply: NestedReply },
+    Answer {
+        /// The saga that has begun this one.
+        to: Parent,
+        /// How this one has ended.
+        reply: NestedReply,
+    },
 }
 
 /// The state of one saga.

@@ -56,12 +56,20 @@ pub use serde_json;
 pub enum WireError {
     /// This release knows no such name, or not in this version.
     #[error("unknown message type {name} version {version}")]
-    UnknownType { name: String, version: u16 },
+    UnknownType {
+        /// The wire name.
+        name: String,
+        /// The version of the wire form.
+        version: u16,
+    },
     /// The name is known, but the body does not fit it.
     #[error("malformed body of {name} version {version}")]
     MalformedBody {
+        /// The wire name.
         name: String,
+        /// The version of the wire form.
         version: u16,
+        /// Where the body does not fit.
         source: serde_json::Error,
     },
 }

@@ -22,7 +22,9 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 /// Which of the two servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
+    /// It keeps the documents.
     MongoDb,
+    /// It keeps the search view.
     Elasticsearch,
 }
 

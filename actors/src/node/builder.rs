@@ -44,11 +44,18 @@ pub enum CannotRun {
     NoDatabase(Service),
     /// One of its sagas has a mistake.
     #[error("a saga of the service {service} is wrong: {mistake}")]
-    Definition { service: Service, mistake: Mistake },
+    Definition {
+        /// The service.
+        service: Service,
+        /// What is wrong with the saga.
+        mistake: Mistake,
+    },
     /// One of its event handlers has a mistake.
     #[error("a handler of the service {service} is wrong: {mistake}")]
     Handler {
+        /// The service.
         service: Service,
+        /// What is wrong with the handler.
         mistake: handler::Mistake,
     },
     /// It runs already.
@@ -57,7 +64,9 @@ pub enum CannotRun {
     /// One of its messages would be taken for another.
     #[error("service {service}: {mistake}")]
     Message {
+        /// The service.
         service: Service,
+        /// Which name has two meanings.
         mistake: TwoMeanings,
     },
 }

@@ -10,7 +10,9 @@ use super::value::Refusal;
 pub enum Hosts {
     /// Those of `localhost` where the node listens on this machine alone, all otherwise.
     Auto,
+    /// Any name.
     All,
+    /// These names, in lower case.
     These(BTreeSet<String>),
 }
 

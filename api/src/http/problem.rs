@@ -30,6 +30,7 @@ pub struct FieldError {
     /// The path of the field, for example `lines[2].quantity`, or the name of a parameter or
     /// header.
     pub field: Cow<'static, str>,
+    /// What is wrong with it, as the rest of a sentence that the field begins.
     pub message: String,
 }
 

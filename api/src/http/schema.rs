@@ -36,10 +36,13 @@ pub struct MoneyInput {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct OrderLine {
+    /// The article's number.
     #[schema(min_length = 1, max_length = 200, example = "981760")]
     pub sku: String,
+    /// What the article is called.
     #[schema(min_length = 1, max_length = 200, example = "YOGURT")]
     pub name: String,
+    /// How many pieces.
     #[schema(minimum = 1, maximum = 4_294_967_295_i64)]
     pub quantity: i64,
     /// 0 or more.
@@ -51,6 +54,7 @@ pub struct OrderLine {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct NewOrderLine {
+    /// The article's number.
     #[schema(
         min_length = 1,
         max_length = 200,
@@ -58,6 +62,7 @@ pub struct NewOrderLine {
         example = "981760"
     )]
     pub sku: String,
+    /// What the article is called.
     #[schema(
         min_length = 1,
         max_length = 200,
@@ -65,8 +70,10 @@ pub struct NewOrderLine {
         example = "YOGURT"
     )]
     pub name: String,
+    /// How many pieces.
     #[schema(minimum = 1, maximum = 4_294_967_295_i64)]
     pub quantity: i64,
+    /// The price of one piece, 0 or more.
     pub unit_price: MoneyInput,
 }
 
@@ -75,6 +82,7 @@ pub struct NewOrderLine {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct NewCustomer {
+    /// What the customer is called; two may have the same name.
     #[schema(
         min_length = 1,
         max_length = 200,
@@ -82,6 +90,7 @@ pub struct NewCustomer {
         example = "Ada Park"
     )]
     pub name: String,
+    /// The most that its open orders may reserve together.
     pub credit_limit: MoneyInput,
 }
 
@@ -90,6 +99,7 @@ pub struct NewCustomer {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct LimitCorrection {
+    /// What it should have been. What was decided under the old one stands.
     pub credit_limit: MoneyInput,
     /// It is kept with what was done.
     #[schema(
@@ -107,12 +117,15 @@ pub struct LimitCorrection {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct NewOrder {
+    /// Whose credit it needs.
     pub customer_id: Uuid,
     /// Above 0.
     #[schema(required = false)]
     pub order_total: Option<MoneyInput>,
+    /// The lines; without them the total is all that is known of the order.
     #[schema(required = false, min_items = 1, max_items = 500)]
     pub lines: Option<Vec<NewOrderLine>>,
+    /// A text that stays with the order.
     #[schema(
         required = false,
         max_length = 2000,
@@ -126,6 +139,7 @@ pub struct NewOrder {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorReason {
+    /// Why; absent where nobody has said.
     #[schema(
         required = false,
         min_length = 1,
@@ -141,7 +155,9 @@ pub struct OperatorReason {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct SagaBulk {
+    /// What is done to each.
     pub action: SagaAction,
+    /// Which sagas are meant.
     #[schema(required = false)]
     pub filter: Option<SagaBulkFilter>,
     /// Only tells what would be meant.
@@ -156,6 +172,7 @@ pub struct SagaBulk {
         example = "The customer answers again"
     )]
     pub reason: Option<String>,
+    /// At most so many at once; the answer's `next` goes on with the others.
     #[schema(required = false, minimum = 1, maximum = 500, default = 100)]
     pub limit: Option<u32>,
     /// The `next` of the answer before.
@@ -169,8 +186,10 @@ pub struct SagaBulk {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct SagaBulkFilter {
+    /// Of this type.
     #[schema(rename = "type", required = false)]
     pub kind: Option<SagaType>,
+    /// In this state.
     #[schema(required = false)]
     pub state: Option<SagaState>,
     /// Begun longer ago than this.
@@ -212,7 +231,9 @@ pub struct MessageEdit {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct ParkedBulk {
+    /// What is done to each.
     pub action: ParkedAction,
+    /// Which messages are meant.
     #[schema(required = false)]
     pub filter: Option<ParkedBulkFilter>,
     /// Only tells what would be meant.
@@ -227,6 +248,7 @@ pub struct ParkedBulk {
         example = "The customer answers again"
     )]
     pub reason: Option<String>,
+    /// At most so many at once; the answer's `next` goes on with the others.
     #[schema(required = false, minimum = 1, maximum = 500, default = 100)]
     pub limit: Option<u32>,
     /// The `next` of the answer before.
@@ -239,7 +261,9 @@ pub struct ParkedBulk {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct InViewsBulk {
+    /// What is done to each.
     pub action: ViewAction,
+    /// Which entities are meant; all without it.
     #[schema(required = false)]
     pub filter: Option<InViewsBulkFilter>,
     /// Only tells what would be meant.
@@ -254,6 +278,7 @@ pub struct InViewsBulk {
         example = "The event can be read again"
     )]
     pub reason: Option<String>,
+    /// At most so many at once; the answer's `next` goes on with the others.
     #[schema(required = false, minimum = 1, maximum = 500, default = 100)]
     pub limit: Option<u32>,
     /// The `next` of the answer before.
@@ -269,6 +294,7 @@ pub struct InViewsBulkFilter {
     /// In this view; in all, without it.
     #[schema(required = false)]
     pub view: Option<ViewName>,
+    /// Of this service.
     #[schema(required = false)]
     pub service: Option<Service>,
     /// This customer or order.
@@ -292,11 +318,13 @@ pub struct InViewsBulkFilter {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct ParkedBulkFilter {
+    /// Parked by this service.
     #[schema(required = false)]
     pub service: Option<Service>,
     /// That address this customer or saga.
     #[schema(required = false)]
     pub entity: Option<Uuid>,
+    /// Of this wire name, for example `customer.reserve-credit`.
     #[schema(
         rename = "type",
         required = false,

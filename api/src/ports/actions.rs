@@ -25,6 +25,7 @@ pub struct ActionQuery {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OperatorAction {
+    /// The action's own id.
     pub id: Uuid,
     /// What was done, for example `saga.retried`, `message.discarded` or `view.healed`.
     #[schema(example = "saga.abandoned")]
@@ -44,6 +45,7 @@ pub struct OperatorAction {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When it was done.
     #[schema(value_type = schema::Time)]
     pub time: Timestamp,
     /// How it was before, and after: states of a saga; of a message its cause, and the body that

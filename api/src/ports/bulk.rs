@@ -11,12 +11,15 @@ use super::{InViewsQuery, ParkedQuery, ReadError, SagaQuery};
 /// One action on all things that a query finds.
 #[derive(Clone, Debug)]
 pub struct OnMany<A, Q> {
+    /// What is done to each.
     pub action: A,
     /// Which ones; its page says how many of them at once.
     pub which: Q,
     /// Only tells what would be meant.
     pub dry_run: bool,
+    /// Who does it, and why.
     pub by: Operator,
+    /// The key that it is done once for; without one, it is done each time.
     pub binding: Option<RequestBinding>,
 }
 
@@ -73,7 +76,9 @@ pub struct BulkOutcome {
 /// Why something was not done to one of many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BulkRefusal {
+    /// The saga, the parked message, or the entity in a view.
     pub id: Uuid,
+    /// Why it was not done, in words.
     pub detail: String,
 }
 

@@ -16,6 +16,7 @@ use super::{Listed, OperatorAction, Page, ReadFuture, schema};
 pub struct SagaQuery {
     /// The name of its definition.
     pub kind: Option<&'static str>,
+    /// Only those in this state.
     pub state: Option<SagaState>,
     /// Only those that began longer ago than this.
     pub older_than: Option<Duration>,
@@ -31,22 +32,30 @@ pub struct SagaQuery {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SagaDetails {
+    /// The saga's own id.
     #[schema(value_type = Uuid)]
     pub saga_id: SagaId,
+    /// The name of its definition.
     #[serde(rename = "type")]
     #[schema(value_type = schema::SagaType)]
     pub kind: &'static str,
+    /// How far it has come.
     #[schema(value_type = schema::SagaState)]
     pub state: SagaState,
+    /// The order that it works on.
     #[schema(value_type = Uuid)]
     pub order_id: OrderId,
+    /// When it began.
     #[schema(value_type = schema::Time)]
     pub started_at: Timestamp,
+    /// When it last changed.
     #[schema(value_type = schema::Time)]
     pub updated_at: Timestamp,
+    /// When it ended; absent while it has not.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Time>)]
     pub ended_at: Option<Timestamp>,
+    /// When it compensates, unless it has ended or passed its pivot by then.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Time>)]
     pub deadline: Option<Timestamp>,
@@ -55,6 +64,7 @@ pub struct SagaDetails {
     pub reason: Option<String>,
     /// How often the running step, or its compensation, has been attempted.
     pub attempts: u32,
+    /// One for each step of its definition, in their order, those to come included.
     pub steps: Vec<SagaStep>,
     /// Counts the saga's changes.
     pub version: u64,
@@ -66,14 +76,18 @@ pub struct SagaDetails {
 /// One step of a saga.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SagaStep {
+    /// Unique within the saga.
     pub name: String,
     /// `local`, or the service that takes part.
     pub kind: String,
+    /// How far it has come.
     #[schema(value_type = schema::StepState)]
     pub state: StepState,
+    /// When the state was reached; absent as long as the step is to come.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Time>)]
     pub at: Option<Timestamp>,
+    /// What the step shows of itself, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The newest attempts of one that asks another service, oldest first, ten at most; not in a
@@ -99,8 +113,10 @@ pub struct StepAttempt {
     pub sent: Option<&'static str>,
     /// Whether it undoes the step.
     pub compensates: bool,
+    /// What has become of it so far.
     #[schema(value_type = schema::AttemptOutcome)]
     pub outcome: AttemptOutcome,
+    /// When the answer came; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Time>)]
     pub answered_at: Option<Timestamp>,
@@ -144,6 +160,7 @@ pub struct ClusterState {
     pub node_id: String,
     /// In the order of their names.
     pub nodes: Vec<NodeState>,
+    /// The shards that a node has owned, by service and number.
     pub shards: Vec<ShardState>,
 }
 
@@ -161,14 +178,20 @@ pub enum NodePresence {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeState {
+    /// Unique in the cluster.
     pub node_id: String,
+    /// Whether it is there.
     pub state: NodePresence,
+    /// The version of its binary.
     pub release: String,
+    /// What it does, such as `api` or `actors`.
     pub roles: Vec<String>,
+    /// The services whose shards it may own.
     pub services: Vec<String>,
     /// Where it listens; absent when that is every address of its machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// When it started.
     #[schema(value_type = schema::Time)]
     pub started_at: Timestamp,
     /// When the node that answers has heard of it last.
@@ -190,11 +213,14 @@ pub struct NodeState {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShardState {
+    /// The service that the shard is a part of.
     pub service: String,
+    /// Its number within the service, from 0.
     pub shard: u16,
     /// The owning node; absent when nobody owns it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// Raised each time the shard is claimed: an owner with a lower one can write no more.
     pub epoch: u64,
     /// The sequence of the newest message in its outbox.
     pub outbox_sequence: u64,

@@ -51,17 +51,24 @@ pub struct Parked {
     /// The parked message's own.
     #[schema(value_type = Uuid)]
     pub id: MessageId,
+    /// The service that has parked it.
     pub service: String,
+    /// The number of its shard in that service.
     pub shard: u16,
     /// `customer`, `order` or `saga`.
     pub entity_type: String,
+    /// The entity that it addresses; its later messages wait, too.
     pub entity_id: Uuid,
+    /// The wire name of the message.
     pub message_type: String,
     /// How many messages are parked for the entity, this one included.
     pub messages: u64,
+    /// How often the service has tried to process it.
     pub attempts: u32,
+    /// When it was parked.
     #[schema(value_type = schema::Time)]
     pub since: Timestamp,
+    /// Why the last attempt failed; empty when it waits behind another message.
     pub cause: String,
     /// What was sent; not in a list.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +87,9 @@ pub struct ParkedMessage {
     pub source: String,
     /// Its place there.
     pub sequence: u64,
+    /// The version of its wire form.
     pub type_version: u16,
+    /// When it was sent.
     #[schema(value_type = schema::Time)]
     pub time: Timestamp,
     /// The saga that asks, or is answered.
@@ -92,6 +101,7 @@ pub struct ParkedMessage {
     /// The number of its attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saga_attempt: Option<u32>,
+    /// What stands in it; where that is no JSON, the text as it is.
     #[schema(value_type = Object)]
     pub body: Value,
 }
@@ -102,6 +112,7 @@ pub struct ParkedMessage {
 pub struct QuarantineCause {
     /// With `{id}` in the place of ids. As the `cause` of a list it finds these messages.
     pub cause: String,
+    /// Where the messages are in quarantine; the entities' service where a view is named.
     pub service: String,
     /// The view that cannot take events of so many entities in; absent where a service cannot
     /// process messages.
@@ -110,8 +121,10 @@ pub struct QuarantineCause {
     pub view: Option<&'static str>,
     /// How many, without those that wait behind them.
     pub messages: u64,
+    /// When the oldest of them came into quarantine.
     #[schema(value_type = schema::Time)]
     pub since: Timestamp,
+    /// When the newest of them came into quarantine.
     #[schema(value_type = schema::Time)]
     pub newest: Timestamp,
 }
@@ -121,11 +134,14 @@ pub struct QuarantineCause {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedInView {
+    /// The view's name.
     #[schema(value_type = String)]
     pub view: &'static str,
+    /// The service that the entity belongs to.
     pub service: String,
     /// `customer` or `order`.
     pub entity_type: String,
+    /// The customer or order.
     pub entity_id: Uuid,
     /// The version that could not be taken in. Whoever has seen it is answered `503 view-behind`.
     pub version: u64,
@@ -139,6 +155,7 @@ pub struct ParkedInView {
     /// Since when it is in quarantine.
     #[schema(value_type = schema::Time)]
     pub since: Timestamp,
+    /// Why the event could not be taken in.
     pub cause: String,
     /// The event that could not be taken in; not in a list, and absent when it is not there or
     /// cannot be read at all.
@@ -154,11 +171,16 @@ pub struct ParkedInView {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventNotTakenIn {
+    /// The event's own id.
     #[schema(value_type = Uuid)]
     pub message_id: MessageId,
+    /// The wire name of the event.
     pub message_type: String,
+    /// The version of its wire form.
     pub type_version: u16,
+    /// What the event is part of: the saga's id, or the request's own.
     pub correlation_id: Uuid,
+    /// What stands in it; where that is no JSON, the text as it is.
     #[schema(value_type = Object)]
     pub body: Value,
 }

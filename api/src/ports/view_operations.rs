@@ -28,8 +28,11 @@ pub enum ViewState {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ViewStatus {
+    /// Unique among the views.
     pub name: String,
+    /// What keeps it, for example `sqlite` or `elasticsearch`.
     pub backend: String,
+    /// What it is at.
     pub state: ViewState,
     /// Committed events it has not taken in.
     pub lag: u64,
@@ -55,13 +58,16 @@ pub struct ViewStatus {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QuarantinedEntity {
+    /// The service that the entity belongs to.
     pub service: String,
+    /// The customer or order.
     pub entity_id: Uuid,
     /// The version that could not be taken in.
     pub version: u64,
     /// When that happened to the entity.
     #[schema(value_type = schema::Time)]
     pub since: Timestamp,
+    /// Why the event could not be taken in.
     pub cause: String,
 }
 
@@ -108,11 +114,15 @@ pub enum BuildStage {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ViewProgress {
+    /// The number of the generation that is built.
     pub generation: u32,
+    /// What it is built from.
     pub from: BuildFrom,
+    /// What is done for it at present.
     pub stage: BuildStage,
     /// Entities while copying and comparing, otherwise places of the log.
     pub done: u64,
+    /// What `done` comes to at the end, as far as known now.
     pub total: u64,
     /// From 0 to 1.
     pub fraction: f64,
@@ -126,18 +136,22 @@ pub struct ViewProgress {
 /// A rebuild that was begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RebuildBegun {
+    /// The view's name.
     pub name: String,
     /// The generation that is built.
     pub generation: u32,
+    /// What it is built from.
     pub from: BuildFrom,
 }
 
 /// A way back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ViewReverted {
+    /// The view's name.
     pub name: String,
     /// The generation that answers, or will in a moment.
     pub generation: u32,
+    /// Whether that generation answers already.
     #[serde(skip)]
     pub done: bool,
 }
@@ -146,7 +160,9 @@ pub struct ViewReverted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ViewHealed {
+    /// The view's name.
     pub name: String,
+    /// The customer or order.
     pub entity_id: Uuid,
     /// The version that the view shows of it now, at least.
     pub version: u64,

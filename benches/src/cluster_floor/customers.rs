@@ -82,6 +82,7 @@ pub struct Customers {
 }
 
 impl Customers {
+    /// Nobody is in memory yet, and nothing is written.
     #[must_use]
     pub fn new(outbox: Outbox<Reply, orders::Message>) -> Customers {
         Customers {

@@ -38,6 +38,7 @@ pub struct Kafka {
 }
 
 impl Kafka {
+    /// Nothing is connected yet. `brokers` are HOST:PORT, with commas between several.
     #[must_use]
     pub fn new(brokers: String, namespace: Namespace, ownership: Ownership) -> Kafka {
         Kafka {

@@ -16,21 +16,28 @@ use crate::floor::messages::{Data, Stored};
 /// A message on its way from a shard of one service to a shard of the other.
 #[derive(Debug)]
 pub struct Delivery<B> {
+    /// The number of the shard that has sent it.
     pub source: u8,
+    /// The number of the shard that it is for.
     pub destination: u8,
     /// Its place in the outbox of the source.
     pub sequence: i64,
     /// The sequence of the message before it, from the same source to the same destination.
     pub previous: i64,
+    /// What it says.
     pub body: B,
 }
 
 /// An order in its saga.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
+    /// The order's id.
     pub order: Uuid,
+    /// The id of the saga that creates the order.
     pub saga: Uuid,
+    /// The id of the customer who pays.
     pub customer: Uuid,
+    /// What is to be reserved.
     pub total: Money,
 }
 
@@ -41,6 +48,7 @@ pub struct ReserveCredit(pub About);
 /// Its reply.
 #[derive(Debug)]
 pub struct Reply {
+    /// The order for which credit was asked.
     pub about: About,
     /// Absent when there is no such customer.
     pub customer_name: Option<Arc<str>>,
@@ -48,7 +56,9 @@ pub struct Reply {
     pub refusal: Option<&'static str>,
 }
 
+/// The reason when there is no such customer.
 pub const UNKNOWN_CUSTOMER: &str = "UNKNOWN_CUSTOMER";
+/// The reason when the customer's credit limit does not allow the order.
 pub const INSUFFICIENT_CREDIT: &str = "INSUFFICIENT_CREDIT";
 
 /// The JSON kept of an event or message about an order.

@@ -10,6 +10,7 @@ use sea_orm::sqlx::postgres::PgConnectOptions;
 use super::SHARDS;
 use super::ownership::Ownership;
 
+/// The settings of one node.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(
     name = "cluster_floor",

@@ -99,6 +99,7 @@ pub struct Orders {
 }
 
 impl Orders {
+    /// Nothing is written yet, and nobody waits.
     #[must_use]
     pub fn new(outbox: Outbox<ReserveCredit, customers::Message>) -> Orders {
         let form = outbox.way.form;

@@ -15,6 +15,7 @@ use super::schema::{EPOCH, FENCE};
 use super::statements::{Batch, Kind, Statement};
 use super::tally::Tally;
 
+/// Inserts one row for each unit of a batch that leaves an event or a message behind.
 pub static INSERT_OUTBOX: Statement = Statement {
     sql: "INSERT INTO outbox \
           (shard, sequence, count, entity_id, version, correlation_id, time, events, messages) \
@@ -36,28 +37,39 @@ pub static INSERT_OUTBOX: Statement = Statement {
 /// The row of one unit.
 #[derive(Debug)]
 pub struct Row {
+    /// The shard that writes.
     pub shard: u8,
+    /// The entity whose unit it is.
     pub entity: Uuid,
     /// The entity's version after the unit, if it has changed.
     pub version: Option<i64>,
+    /// The saga that the unit is part of.
     pub saga: Uuid,
+    /// In microseconds since 1970.
     pub time: i64,
+    /// What has happened to the entity, as JSON.
     pub event: Option<String>,
+    /// What the other service is asked or answered, as JSON.
     pub message: Option<String>,
 }
 
 /// The ways that messages go.
 pub struct Way<M> {
+    /// In the best form, messages between shards of this node stay in memory.
     pub form: Form,
+    /// Which shards this node has, and where messages to the others go.
     pub ownership: Ownership,
     /// The other service on this node.
     pub receiver: UnboundedSender<M>,
+    /// Where everything goes that does not stay in memory.
     pub producer: Producer,
+    /// Counts what goes which way.
     pub tally: Tally,
 }
 
 /// The outbox of a service that sends bodies `B`, which the other takes in as `M`.
 pub struct Outbox<B, M> {
+    /// How its messages leave.
     pub way: Way<M>,
     sequences: Sequences,
     /// The last message of each pair of shards.
@@ -69,6 +81,7 @@ pub struct Outbox<B, M> {
 }
 
 impl<B: Body, M: From<Delivery<B>>> Outbox<B, M> {
+    /// No shard has written anything yet.
     #[must_use]
     pub fn new(way: Way<M>) -> Outbox<B, M> {
         Outbox {

@@ -7,8 +7,11 @@ use super::SHARDS;
 /// The shards of both services, their partitions and their nodes.
 #[derive(Debug, Clone, Copy)]
 pub struct Ownership {
+    /// The number of this node, from 0.
     pub node: u8,
+    /// How many nodes there are.
     pub nodes: u8,
+    /// How many partitions each topic has; several shards may share one.
     pub partitions: u8,
 }
 

@@ -21,6 +21,7 @@ pub struct InFlight(Arc<AtomicUsize>);
 pub struct Counted(InFlight);
 
 impl InFlight {
+    /// Counts one saga, until what is given is dropped.
     #[must_use]
     pub fn count(&self) -> Counted {
         self.0.fetch_add(1, Ordering::Relaxed);
@@ -37,6 +38,7 @@ impl Drop for Counted {
 /// Gathers what the next commit writes.
 #[derive(Debug, Clone)]
 pub struct Pace {
+    /// What a commit takes its share of.
     pub in_flight: InFlight,
     /// The share, in percent, of the sagas in flight for which a commit waits.
     pub share: usize,

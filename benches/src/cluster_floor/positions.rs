@@ -57,6 +57,7 @@ impl Pairs {
         last.unwrap_or_default()
     }
 
+    /// The place of a pair; 0 before it has one.
     #[must_use]
     pub fn get(&self, source: u8, destination: u8) -> i64 {
         let place = self.0.get(&(source, destination)).copied();
@@ -75,6 +76,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
+    /// Nothing has been read yet. `source` names the other service.
     #[must_use]
     pub fn new(form: Form, source: &'static str) -> Inbox {
         Inbox {

@@ -19,6 +19,7 @@ pub const EPOCH: i64 = 1;
 /// Any number that nobody else takes.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7165074649429406311)";
 
+/// The tables of the orders service.
 pub const ORDERS: &str = "
 CREATE TABLE orders (
     order_id uuid PRIMARY KEY, customer_id uuid NOT NULL, customer_name text,
@@ -35,6 +36,7 @@ CREATE INDEX sagas_by_start ON sagas (started_at, saga_id);
 CREATE INDEX sagas_open ON sagas (shard, wake_at) WHERE ended_at IS NULL;
 ";
 
+/// The tables of the customers service.
 pub const CUSTOMERS: &str = "
 CREATE TABLE customers (
     customer_id uuid PRIMARY KEY, name text NOT NULL, credit_limit_cents bigint NOT NULL,

@@ -20,12 +20,18 @@ pub struct Statement {
     pub columns: &'static [Kind],
 }
 
+/// The type of a column.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
+    /// `uuid`.
     Uuid,
+    /// `int`.
     Int,
+    /// `bigint`.
     BigInt,
+    /// `text`.
     Text,
+    /// `bytea`.
     Bytes,
 }
 
@@ -44,10 +50,15 @@ impl Kind {
 /// The value of one row in one column.
 #[derive(Debug)]
 pub enum Value {
+    /// For a column of [`Kind::Uuid`].
     Uuid(Uuid),
+    /// For a column of [`Kind::Int`].
     Int(i32),
+    /// For a column of [`Kind::BigInt`]; `None` is null.
     BigInt(Option<i64>),
+    /// For a column of [`Kind::Text`]; `None` is null.
     Text(Option<Cow<'static, str>>),
+    /// For a column of [`Kind::Bytes`].
     Bytes(Vec<u8>),
 }
 
@@ -159,6 +170,7 @@ impl Column {
 /// The rows that a batch gives to one statement.
 #[derive(Debug)]
 pub struct Rows {
+    /// What they are written by.
     pub statement: &'static Statement,
     columns: Vec<Column>,
     len: u64,
@@ -179,6 +191,7 @@ impl Rows {
         self.len
     }
 
+    /// Whether the batch has no row for the statement.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -200,6 +213,7 @@ impl Rows {
 pub struct Batch(Vec<Rows>);
 
 impl Batch {
+    /// Without rows. The statements run in this order.
     #[must_use]
     pub fn new(statements: &[&'static Statement]) -> Batch {
         Batch(statements.iter().copied().map(Rows::new).collect())
@@ -228,6 +242,7 @@ impl Batch {
         Ok(())
     }
 
+    /// The rows of each statement, in the order of the statements; some may have none.
     pub fn rows(&self) -> impl Iterator<Item = &Rows> {
         self.0.iter()
     }

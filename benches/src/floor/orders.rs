@@ -40,6 +40,8 @@ pub struct Units<'c> {
 }
 
 impl<'c> Units<'c> {
+    /// Prepares the statements on this database. `customers` takes the commands to the other
+    /// service.
     pub fn new(
         database: &'c Connection,
         customers: Sender<customers::Message>,

@@ -14,24 +14,37 @@ use super::schema::{CUSTOMERS, ORDERS, open_to_read};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerDocument {
+    /// The customer's id.
     pub customer_id: Uuid,
+    /// As it was created.
     pub name: String,
+    /// The most that its orders may reserve together.
     pub credit_limit: Money,
+    /// The limit less what is reserved.
     pub available_credit: Money,
+    /// Raised by each unit that changes the row.
     pub version: i64,
 }
 
+/// An order with what its saga has come to.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderDocument {
+    /// The order's id.
     pub order_id: Uuid,
+    /// Who pays.
     pub customer_id: Uuid,
+    /// Absent until the customer has answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
+    /// What it reserves.
     pub order_total: Money,
+    /// `PENDING`, `APPROVED` or `REJECTED`.
     pub state: String,
+    /// Absent unless it is rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejection_reason: Option<String>,
+    /// 1 as long as it is pending, 2 after its saga's end.
     pub version: i64,
 }
 
@@ -43,6 +56,7 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Opens both databases in this directory, to read alone.
     pub fn open(directory: &Path) -> anyhow::Result<Reader> {
         Ok(Reader {
             orders: open_to_read(directory, ORDERS)?,
@@ -50,6 +64,7 @@ impl Reader {
         })
     }
 
+    /// The row of a customer; `None` when there is none.
     pub fn customer(&self, id: Uuid) -> rusqlite::Result<Option<CustomerDocument>> {
         let query = "SELECT name, limit_cents, reserved_cents, version FROM customers
              WHERE customer_id = ?1";
@@ -70,6 +85,7 @@ impl Reader {
             .optional()
     }
 
+    /// The row of an order; `None` when there is none.
     pub fn order(&self, id: Uuid) -> rusqlite::Result<Option<OrderDocument>> {
         let query = "SELECT customer_id, customer_name, total_cents, state, rejection_reason,
              version FROM orders WHERE order_id = ?1";

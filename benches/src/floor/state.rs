@@ -21,6 +21,7 @@ pub struct State {
 }
 
 impl State {
+    /// Without a `reader` every query fails.
     #[must_use]
     pub fn new(
         orders: Sender<orders::Message>,

@@ -74,17 +74,25 @@ pub struct Options {
     pub json: Option<PathBuf>,
 }
 
+/// One part of a run, and what is done in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Phase {
+    /// Orders are sent, and read with the token of their answer.
     Waiting,
+    /// Orders are sent, and read without a token until they show.
     Unaided,
+    /// A fixed set of texts is searched for.
     Search,
+    /// Orders are read before and while views are rebuilt.
     Rebuild,
 }
 
+/// What a view is rebuilt from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum From {
+    /// All events.
     History,
+    /// The entities as they stand, then the events since.
     Entities,
 }
 

@@ -22,14 +22,19 @@ const BUFFER: usize = 2 * 1024;
 /// Why there is no answer. Whether the request had an effect is then unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
+    /// The node takes no connection.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
+    /// The connection ended in the middle of the exchange.
     #[error("the connection broke: {0}")]
     Broken(#[from] io::Error),
+    /// The node has ended the connection without a word.
     #[error("the server closed the connection before it answered")]
     Closed,
+    /// There was no connection, or no whole answer, within this time.
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
+    /// The answer is none that this generator can read.
     #[error(transparent)]
     Unreadable(#[from] FrameError),
 }

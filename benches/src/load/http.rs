@@ -29,12 +29,16 @@ pub struct Frame {
 /// Why bytes are not an answer this generator can read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
+    /// It is no HTTP at all.
     #[error("the answer is not HTTP: {0}")]
     NotHttp(httparse::Error),
+    /// It has a `Transfer-Encoding`, so that nothing tells its length beforehand.
     #[error("the answer is chunked; only answers with a content-length are understood")]
     Chunked,
+    /// It has no `Content-Length` that can be used, and its status is not `204`.
     #[error("the answer has no usable content-length")]
     NoLength,
+    /// After it come this many bytes more, and nobody has asked for more.
     #[error("the answer is followed by {0} bytes nobody asked for")]
     Trailing(usize),
 }

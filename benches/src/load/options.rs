@@ -95,6 +95,7 @@ pub struct Options {
     pub json: Option<PathBuf>,
 }
 
+/// How orders are spread over the customers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Distribution {
     /// Every customer equally often.
@@ -105,21 +106,28 @@ pub enum Distribution {
     Zipf,
 }
 
+/// What becomes of the orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Path {
+    /// Every order is within its customer's limit.
     Approved,
+    /// Every order is beyond its customer's limit.
     Rejected,
+    /// Orders within and beyond the limit take turns.
     Mixed,
 }
 
 /// How much is sent: until a number of requests, or until a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Amount {
+    /// This many requests.
     Requests(u64),
+    /// As many requests as this time allows.
     Time(Duration),
 }
 
 impl Options {
+    /// What counts, after the warm-up: 100,000 requests unless something else was asked for.
     #[must_use]
     pub fn measured(&self) -> Amount {
         match (self.requests, self.duration) {
@@ -150,6 +158,7 @@ impl Options {
 /// stands before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
+    /// `HOST:PORT`, as it stands in the `Host` header.
     pub authority: String,
 }
 

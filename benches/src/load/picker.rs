@@ -21,6 +21,7 @@ pub enum Picker {
 }
 
 impl Picker {
+    /// For customers that are numbered from 0.
     pub fn new(
         distribution: Distribution,
         customers: u32,

@@ -140,9 +140,15 @@ pub struct Verified {
 #[serde(rename_all = "camelCase", tag = "outcome")]
 pub enum View {
     /// All probes showed.
-    CaughtUp { seconds: f64 },
+    CaughtUp {
+        /// How long after the load the last of them did.
+        seconds: f64,
+    },
     /// Some probes did not show in time.
-    Behind { probes: usize },
+    Behind {
+        /// How many did not.
+        probes: usize,
+    },
     /// The server has no such query.
     Unsupported,
 }

@@ -8,8 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "views", version)]
 pub struct Options {
+    /// What to measure.
     #[command(subcommand)]
     pub command: Command,
+    /// Where the views are kept meanwhile.
     #[command(flatten)]
     pub place: PlaceOptions,
     /// Write the report as JSON to a file, or to standard output with `-`.
@@ -42,6 +44,7 @@ pub struct PlaceOptions {
     pub elasticsearch_url: Option<String>,
 }
 
+/// What is measured.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Events per second into an empty view, and the rate of the bare client with the same
@@ -51,13 +54,16 @@ pub enum Command {
     Composition(Composition),
 }
 
+/// How to measure the rate of one backend.
 #[derive(Debug, Clone, Args)]
 pub struct Throughput {
+    /// What keeps the view.
     #[arg(long, value_enum)]
     pub backend: Backend,
     /// Orders; each is created, reserves credit, and is approved.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub orders: u64,
+    /// Customers; the orders are spread over them.
     #[arg(
         long,
         default_value_t = 1_000,
@@ -73,15 +79,21 @@ pub struct Throughput {
     /// How the floor writes what has changed of a customer in MongoDB.
     #[arg(long, value_enum, default_value_t = CustomerWrites::Whole)]
     pub customer_writes: CustomerWrites,
+    /// Seed of the made-up customers and orders.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
 
+/// What keeps a view: of documents the first two, of search the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
+    /// Documents, in a file.
     Sqlite,
+    /// Documents, on a server.
     Mongodb,
+    /// Search, in a folder.
     Tantivy,
+    /// Search, on a server.
     Elasticsearch,
 }
 
@@ -94,10 +106,13 @@ pub enum CustomerWrites {
     Changes,
 }
 
+/// How to compare both ways of answering one query.
 #[derive(Debug, Clone, Args)]
 pub struct Composition {
+    /// Orders in the data.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..))]
     pub orders: u64,
+    /// Customers in the data; the orders are spread over them.
     #[arg(
         long,
         default_value_t = 10_000,
@@ -120,6 +135,7 @@ pub struct Composition {
     /// Write a picture.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+    /// Seed of the made-up customers and orders.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }

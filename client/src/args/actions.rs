@@ -8,11 +8,13 @@ use super::{ListArgs, NodeArgs};
 /// See what operators have done, and why
 #[derive(Debug, Clone, Args)]
 pub struct ActionsCommand {
+    /// What to do.
     #[command(subcommand)]
     pub action: ActionsAction,
     /// Print the node's answers as JSON, one per line
     #[arg(long, global = true)]
     pub json: bool,
+    /// Which node is asked.
     #[command(flatten)]
     pub node: NodeArgs,
 }
@@ -22,8 +24,10 @@ pub struct ActionsCommand {
 pub enum ActionsAction {
     /// List what operators have done, newest first
     List {
+        /// Which actions to list.
         #[command(flatten)]
         which: ActionFilterArgs,
+        /// How many of them.
         #[command(flatten)]
         list: ListArgs,
     },

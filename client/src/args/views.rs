@@ -8,11 +8,13 @@ use super::{BulkArgs, ListArgs, NodeArgs};
 /// See how far the views are, build one anew, go back, or heal one entity
 #[derive(Debug, Clone, Args)]
 pub struct ViewsCommand {
+    /// What to do.
     #[command(subcommand)]
     pub action: ViewsAction,
     /// Print the node's answer as JSON
     #[arg(long, global = true)]
     pub json: bool,
+    /// Which node is asked.
     #[command(flatten)]
     pub node: NodeArgs,
 }
@@ -24,6 +26,7 @@ pub enum ViewsAction {
     Status,
     /// Build a new generation of a view while the old one answers
     Rebuild {
+        /// The view: documents or search
         name: String,
         /// What it is built from: all events, or the entities as they stand and the events since
         #[arg(long, value_enum, default_value_t = RebuildFrom::History)]
@@ -37,6 +40,7 @@ pub enum ViewsAction {
     },
     /// Go back to the generation that has answered before
     Revert {
+        /// The view: documents or search
         name: String,
         /// Why; it is kept with what was done
         #[arg(long)]
@@ -44,7 +48,9 @@ pub enum ViewsAction {
     },
     /// Put one customer or order as its history has it in the place of what the view shows
     Heal {
+        /// The view: documents or search
         name: String,
+        /// The customer or order
         id: String,
         /// Why; it is kept with what was done
         #[arg(long)]
@@ -52,6 +58,7 @@ pub enum ViewsAction {
     },
     /// Look at what views take in no longer, and heal it
     Quarantine {
+        /// What to do.
         #[command(subcommand)]
         action: ViewQuarantineAction,
     },
@@ -62,18 +69,28 @@ pub enum ViewsAction {
 pub enum ViewQuarantineAction {
     /// List the customers and orders that views take in no longer, with their cause
     List {
+        /// Which entities to list.
         #[command(flatten)]
         which: InViewsFilterArgs,
+        /// How many of them.
         #[command(flatten)]
         list: ListArgs,
     },
     /// Show one, with the event that stops it
-    Show { name: String, id: String },
+    Show {
+        /// The view: documents or search
+        name: String,
+        /// The customer or order
+        id: String,
+    },
     /// Do something to all that a filter finds
     Bulk {
+        /// What to do to each
         action: InViewsVerb,
+        /// Which entities are meant.
         #[command(flatten)]
         which: InViewsFilterArgs,
+        /// How it is done.
         #[command(flatten)]
         bulk: BulkArgs,
     },

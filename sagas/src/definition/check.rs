@@ -9,37 +9,62 @@ use crate::run::SETTLEMENT;
 pub enum Mistake {
     /// Two definitions share a name and a version.
     #[error("version {version} of saga {saga} is defined twice")]
-    DefinitionTwice { saga: &'static str, version: u16 },
+    DefinitionTwice {
+        /// The name they share.
+        saga: &'static str,
+        /// The version they share.
+        version: u16,
+    },
     /// A version takes over runs of itself or of a newer one.
     #[error("saga {saga} carries its version {from} over to version {version}, which is not newer")]
     CarriesOverBackwards {
+        /// The saga's name.
         saga: &'static str,
+        /// The version that takes over.
         version: u16,
+        /// The version that is taken over.
         from: u16,
     },
     /// A definition without steps.
     #[error("saga {saga} has no steps")]
-    NoSteps { saga: &'static str },
+    NoSteps {
+        /// The saga's name.
+        saga: &'static str,
+    },
     /// Two steps of one definition share a name.
     #[error("saga {saga} has two steps called {step}")]
     StepTwice {
+        /// The saga's name.
         saga: &'static str,
+        /// The name they share.
         step: &'static str,
     },
     /// A run that is given up waits for nobody.
     #[error("saga {saga} is settled by what somebody must confirm")]
-    SettlementAwaited { saga: &'static str },
+    SettlementAwaited {
+        /// The saga's name.
+        saga: &'static str,
+    },
     /// What follows a local effect is lost when that is refused.
     #[error("saga {saga} is settled by something after a local effect")]
-    SettlementGoesOn { saga: &'static str },
+    SettlementGoesOn {
+        /// The saga's name.
+        saga: &'static str,
+    },
     /// The name of what settles a run.
     #[error("saga {saga} has a step called {}", crate::run::SETTLEMENT)]
-    SettlementAsStep { saga: &'static str },
+    SettlementAsStep {
+        /// The saga's name.
+        saga: &'static str,
+    },
     /// One of the steps is wrong in itself.
     #[error("saga {saga}, step {step}: {what}")]
     Step {
+        /// The saga's name.
         saga: &'static str,
+        /// The step's name.
         step: &'static str,
+        /// The mistake in it.
         what: StepMistake,
     },
 }

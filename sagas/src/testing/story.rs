@@ -19,7 +19,12 @@ pub enum When<D: SagaData> {
     /// A reply to an earlier command; see [`replied_late`].
     RepliedLate(Incoming<D>),
     /// The saga's service refuses a local effect; see [`local_refused`].
-    LocalRefused { step: &'static str, reason: Reason },
+    LocalRefused {
+        /// The step's name.
+        step: &'static str,
+        /// Why it is refused.
+        reason: Reason,
+    },
     /// The time has come at which the saga wants to be woken.
     Woken,
     /// An operator stops the saga.

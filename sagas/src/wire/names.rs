@@ -16,13 +16,21 @@ pub enum TwoMeanings {
     /// Messages of two kinds have it, and a name is all that tells them apart.
     #[error("message {name} has two meanings, {one} and {other}")]
     Kinds {
+        /// The wire name.
         name: &'static str,
+        /// The kind that was looked at first, in words.
         one: &'static str,
+        /// The other kind, in words.
         other: &'static str,
     },
     /// Two messages have it in the same version, and only the first would ever be read.
     #[error("version {version} of message {name} is declared twice")]
-    Twice { name: &'static str, version: u16 },
+    Twice {
+        /// The wire name.
+        name: &'static str,
+        /// The version that both have.
+        version: u16,
+    },
 }
 
 /// The first name with two meanings among messages of these kinds, each said in words. A kind may

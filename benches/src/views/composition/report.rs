@@ -121,6 +121,8 @@ impl Report {
 }
 
 impl WayReport {
+    /// Sums up one measurement. With `looked_at`, the view's server has told how often it was
+    /// asked.
     #[must_use]
     pub fn new(
         recent: u32,
