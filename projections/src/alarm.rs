@@ -19,7 +19,9 @@ pub(crate) enum Finding {
 /// A finding about a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Raised {
+    /// The number of the generation.
     pub number: u32,
+    /// What is wrong with it.
     pub finding: Finding,
 }
 

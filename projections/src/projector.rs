@@ -108,16 +108,23 @@ enum Request {
 /// What a projector works with, besides the view itself.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
+    /// Where the events come from.
     pub log: Arc<dyn Log>,
+    /// Where the projector runs.
     pub threads: Arc<dyn Threads>,
+    /// Where the time comes from.
     pub clock: Clock,
 }
 
 /// The generation that a projector feeds, and who is told of that.
 pub(crate) struct Written<E> {
+    /// Writes the generation.
     pub writer: Box<dyn ViewWriter<E>>,
+    /// The readers that wait for what is taken in.
     pub waiting: Arc<Waiting>,
+    /// How the projector is getting on, for whoever asks.
     pub progress: Arc<Progress>,
+    /// Raised when the generation turns out to be damaged.
     pub alarm: Arc<Alarm>,
     /// When it is over, another node may feed the generation, and this one writes nothing more.
     pub tenure: Lease,

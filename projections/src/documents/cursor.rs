@@ -30,6 +30,7 @@ impl List {
 pub(super) struct Place {
     /// Microseconds.
     pub created_at: i64,
+    /// Tells apart what was created in the same microsecond.
     pub id: Uuid,
 }
 

@@ -34,6 +34,7 @@ struct Entry<S> {
 
 /// What is to be stored of an entity.
 pub(super) struct Change<'a, S> {
+    /// The state after the newest event of the batch.
     pub state: &'a S,
     /// It takes the place of whatever is stored, newer or not; else of an older version alone.
     pub replaces: bool,

@@ -33,8 +33,11 @@ const MAX_QUARANTINED: usize = 1_000;
 pub(crate) struct Followed<E> {
     /// Nothing is written through it.
     pub writer: Box<dyn ViewWriter<E>>,
+    /// Tells how far single entities are.
     pub versions: Arc<dyn VersionReader>,
+    /// The readers that wait for what the other node takes in.
     pub waiting: Arc<Waiting>,
+    /// How the other node is getting on, for whoever asks.
     pub progress: Arc<Progress>,
 }
 

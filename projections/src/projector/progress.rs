@@ -26,8 +26,11 @@ pub enum Feeding {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
+    /// What the projector is at.
     pub feeding: Feeding,
+    /// Why it fails, if it does.
     pub error: Option<String>,
+    /// The entities that are not taken in any more.
     pub quarantined: Vec<QuarantinedEntity>,
 }
 
@@ -51,7 +54,9 @@ pub(crate) type Times = BTreeMap<ShardId, Timestamp>;
 pub(crate) struct Fed {
     /// The sum of its positions at its start.
     pub from: u64,
+    /// Events taken in since then.
     pub events: u64,
+    /// How long ago its start was.
     pub elapsed: Duration,
 }
 

@@ -46,15 +46,25 @@ const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// What a worker is made of.
 pub(super) struct Parts<P: Projection> {
+    /// Which view it is.
     pub definition: ViewDefinition,
+    /// Writes the generation.
     pub writer: Box<dyn ViewWriter<P::Entity>>,
+    /// What it works with.
     pub surroundings: Surroundings,
+    /// The readers that wait for what it takes in.
     pub waiting: Arc<Waiting>,
+    /// How it is getting on, for whoever asks.
     pub progress: Arc<Progress>,
+    /// Raised when the generation turns out to be damaged.
     pub alarm: Arc<Alarm>,
+    /// When it is over, the worker writes nothing more.
     pub tenure: Lease,
+    /// Events as the log delivers them.
     pub deliveries: mpsc::Receiver<Delivery>,
+    /// What is asked of the worker meanwhile.
     pub requests: mpsc::UnboundedReceiver<Request>,
+    /// What is measured.
     pub metrics: ViewMetrics,
 }
 

@@ -20,6 +20,7 @@ pub(crate) trait Folded: Sized {
 
 /// An order.
 pub(crate) struct OrderState {
+    /// Its state, as far as decisions and documents need it.
     pub order: Order,
     /// There until the document is inserted.
     pub details: Option<OrderDetails>,
@@ -27,7 +28,9 @@ pub(crate) struct OrderState {
 
 /// What an order's document has besides the order's state; no event changes it.
 pub(crate) struct OrderDetails {
+    /// Empty when it has a total alone.
     pub lines: Vec<OrderLine>,
+    /// Absent when it has none.
     pub note: Option<String>,
 }
 

@@ -12,7 +12,9 @@ use crate::projection::Projection;
 /// How far it is.
 #[derive(Debug)]
 pub(super) struct EntityWork {
+    /// The number of the generation.
     pub number: u32,
+    /// What is done for it.
     pub stage: BuildStage,
     begun: Instant,
     done: AtomicU64,

@@ -76,11 +76,15 @@ impl<P: Projection> Stand<P> {
 
 /// What a view is made of.
 pub(crate) struct Parts<P: Projection> {
+    /// Which view it is.
     pub definition: ViewDefinition,
+    /// Where its generations are.
     pub store: Arc<dyn ViewStore<P>>,
     /// Held while this node feeds the view.
     pub lease: Lease,
+    /// What its projectors work with.
     pub surroundings: Surroundings,
+    /// The entities as they stand, to copy and to compare.
     pub rows: Arc<dyn EntityRows<P::Entity>>,
     /// How long the generation that has answered before is kept.
     pub keep: Duration,
@@ -94,15 +98,25 @@ pub(crate) struct Parts<P: Projection> {
 
 /// The parts of a view, and its stand.
 pub(super) struct Shared<P: Projection> {
+    /// Which view it is.
     pub definition: ViewDefinition,
+    /// Where its generations are.
     pub store: Arc<dyn ViewStore<P>>,
+    /// Held while this node feeds the view.
     pub lease: Lease,
+    /// What its projectors work with.
     pub surroundings: Surroundings,
+    /// The entities as they stand, to copy and to compare.
     pub rows: Arc<dyn EntityRows<P::Entity>>,
+    /// How long the generation that has answered before is kept.
     pub keep: Duration,
+    /// How often the supervisor looks whether all that is open is still there.
     pub look_every: Duration,
+    /// How often what is open is examined.
     pub examine_every: Duration,
+    /// Whose view it is.
     pub deployment: Uuid,
+    /// What is measured of it.
     pub gauges: ViewGauges,
     alarms: mpsc::UnboundedSender<Raised>,
     stopping: AtomicBool,

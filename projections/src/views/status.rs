@@ -91,10 +91,13 @@ pub struct BuildProgress {
 pub(super) struct Work {
     /// When the stage began, or went on after a restart.
     pub begun_at: u64,
+    /// How much of the stage is done, in what the stage counts.
     pub done: u64,
+    /// What `done` comes to at the end, as far as known now.
     pub total: u64,
     /// Events or entities since the stage began.
     pub taken: u64,
+    /// How long ago the stage began, or went on after a restart.
     pub elapsed: Duration,
 }
 

@@ -70,6 +70,7 @@ struct Revert {
 
 /// A generation on its way to answer again.
 pub(super) struct Reverting {
+    /// The number of the generation.
     pub generation: u32,
     /// Resolves when it answers; `None` when it did so before, when the same was asked for.
     pub done: Option<oneshot::Receiver<()>>,

@@ -28,6 +28,7 @@ pub struct InvalidUrl(String);
 
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
+    /// Where the view is. Its calls belong on the runtime.
     pub database: Database,
     runtime: Handle,
 }

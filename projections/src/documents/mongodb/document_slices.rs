@@ -23,7 +23,9 @@ use crate::slices::{Slice, Stored, ViewAudit};
 /// Reads one generation in whole.
 #[derive(Debug)]
 pub(super) struct MongoDocumentAudit {
+    /// How its database is reached.
     pub connection: Connection,
+    /// Of the generation's collections.
     pub names: Names,
 }
 

@@ -37,7 +37,9 @@ pub(super) fn failed(error: Error) -> ViewError {
 pub(super) struct Refused {
     /// Its place among the statements.
     pub index: usize,
+    /// The server's code for the reason.
     pub code: i32,
+    /// The reason in the server's words.
     pub message: String,
 }
 

@@ -48,7 +48,9 @@ pub(super) async fn reaching(database: &Database, generation: u32) -> Result<Pos
 /// Whose positions are written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
+    /// The number of the generation.
     pub generation: u32,
+    /// Whose generation it is.
     pub deployment: Uuid,
 }
 

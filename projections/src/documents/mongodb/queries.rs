@@ -12,10 +12,15 @@ use crate::shop::letters::fold;
 
 /// A `find` command's parts; `explain` in tests takes them as well.
 pub(super) struct Find {
+    /// Which documents.
     pub filter: Document,
+    /// Newest first.
     pub sort: Document,
+    /// Which of their fields.
     pub projection: Document,
+    /// The name of the index that is walked.
     pub hint: &'static str,
+    /// One more than is shown, which tells whether there are more.
     pub limit: i64,
 }
 

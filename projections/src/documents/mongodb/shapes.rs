@@ -51,6 +51,7 @@ struct StoredLine {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StoredOrder {
+    /// The order's id, as a UUID in text.
     #[serde(rename = "_id")]
     pub id: String,
     customer_id: String,
@@ -64,6 +65,7 @@ pub(super) struct StoredOrder {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     creation_time: DateTime,
+    /// Microseconds since 1970: a date of MongoDB has milliseconds alone.
     pub created_at: i64,
     version: i64,
 }
@@ -130,6 +132,7 @@ impl TryFrom<StoredOrder> for OrderDocument {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StoredPart {
+    /// As a UUID in text; the `_id` of an order's own document.
     #[serde(alias = "_id")]
     pub order_id: String,
     state: State,
@@ -137,6 +140,7 @@ pub(super) struct StoredPart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rejection_reason: Option<RejectionReason>,
     creation_time: DateTime,
+    /// Microseconds since 1970.
     pub created_at: i64,
     version: i64,
 }
@@ -223,11 +227,13 @@ impl CustomerChanges {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StoredCustomer {
+    /// The customer's id, as a UUID in text.
     #[serde(rename = "_id")]
     pub id: String,
     name: String,
     credit_limit: Amount,
     available_credit: Amount,
+    /// Microseconds since 1970.
     pub created_at: i64,
     version: i64,
     /// Not always read.

@@ -18,10 +18,12 @@ use crate::documents::refused;
 pub(super) struct OrderWrites {
     /// Whole documents that are new, most likely.
     pub inserts: Vec<RawDocumentBuf>,
+    /// Changes of documents that are there, and whole ones that take their place.
     pub updates: Vec<RawDocumentBuf>,
 }
 
 impl OrderWrites {
+    /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.inserts.is_empty() && self.updates.is_empty()
     }

@@ -49,12 +49,17 @@ pub(super) fn stored_version(version: u64) -> Result<i64, ViewError> {
 
 /// The columns of an order that its events change or that they are decided by.
 pub(super) struct OrderRow {
+    /// The 16 bytes of the UUID.
     pub customer_id: Vec<u8>,
+    /// Its number: see [`state_number`].
     pub state: i16,
     pub total_cents: i64,
+    /// Microseconds since 1970.
     pub created_at: i64,
     pub version: i64,
+    /// The reason's name; absent unless it is rejected.
     pub rejection_reason: Option<String>,
+    /// Absent until the customer has answered.
     pub customer_name: Option<String>,
 }
 
@@ -134,10 +139,13 @@ impl TryFrom<order_document::Model> for OrderDocument {
 #[derive(Clone, Debug, FromQueryResult)]
 pub(super) struct CustomerOrderRow {
     pub id: Uuid,
+    /// Its number: see [`state_number`].
     pub state: i16,
     pub total_cents: i64,
+    /// Microseconds since 1970.
     pub created_at: i64,
     pub version: i64,
+    /// The reason's name; absent unless it is rejected.
     pub rejection_reason: Option<String>,
 }
 

@@ -43,19 +43,33 @@ pub(super) const CUSTOMER_CHANGES: [customer_document::Column; 3] = [
 
 /// The texts of all statements. Made once, so that each stays prepared.
 pub(super) struct Sql {
+    /// Inserts an order's row, or puts it in the place of an older version.
     pub insert_order: String,
+    /// Puts an order's row in the place of any version.
     pub replace_order: String,
+    /// Changes what events change of an order, in an older version.
     pub update_order: String,
+    /// Finds what an order's state needs, by its id.
     pub select_order: String,
+    /// Keeps the larger one of two totals of a customer.
     pub raise_largest: String,
+    /// Inserts a customer's row, or puts it in the place of an older version.
     pub insert_customer: String,
+    /// Puts a customer's row in the place of any version.
     pub replace_customer: String,
+    /// Changes what events change of a customer, in an older version.
     pub update_customer: String,
+    /// Finds a customer's row, by its id.
     pub select_customer: String,
+    /// Writes how far the view has come.
     pub put_positions: String,
+    /// Finds how far the view has come.
     pub select_positions: String,
+    /// Puts an entity in quarantine, or says anew why it is there.
     pub put_quarantined: String,
+    /// Takes an entity out of quarantine.
     pub delete_quarantined: String,
+    /// Finds what is in quarantine, up to a limit.
     pub select_quarantined: String,
 }
 
@@ -155,6 +169,7 @@ fn update<C: IdenStatic>(table: &str, columns: &[C]) -> String {
 pub(super) struct DetailColumns<'a> {
     /// A JSON array.
     pub lines: &'a str,
+    /// Absent when the order has none.
     pub note: Option<&'a str>,
 }
 

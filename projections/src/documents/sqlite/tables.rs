@@ -11,13 +11,17 @@ pub(super) mod order_document {
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: Uuid,
+        /// There may be no such customer.
         pub customer_id: Uuid,
         /// Its number: see [`state_number`](super::super::conversions::state_number).
         pub state: i16,
         pub total_cents: i64,
         pub created_at: i64,
+        /// The number of its newest event.
         pub version: i64,
+        /// The reason's name; null unless it is rejected.
         pub rejection_reason: Option<String>,
+        /// Null until the customer has answered.
         pub customer_name: Option<String>,
         /// A JSON array.
         #[sea_orm(column_type = "Text")]
@@ -42,8 +46,10 @@ pub(super) mod customer_document {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: Uuid,
         pub credit_limit_cents: i64,
+        /// The limit less what is reserved.
         pub available_cents: i64,
         pub created_at: i64,
+        /// The number of its newest event.
         pub version: i64,
         pub name: String,
         /// The name as [`fold`](crate::shop::letters::fold) writes it, for search.
@@ -67,6 +73,7 @@ pub(super) mod customer_largest_order {
         /// There may be no such customer.
         #[sea_orm(primary_key, auto_increment = false)]
         pub customer_id: Uuid,
+        /// Of any of its orders, in whatever state that is.
         pub total_cents: i64,
     }
 
@@ -83,6 +90,7 @@ pub(super) mod view_position {
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "view_positions")]
     pub struct Model {
+        /// The view's name.
         #[sea_orm(primary_key, auto_increment = false)]
         pub view: String,
         /// As [`crate::positions`] writes them.
@@ -103,8 +111,10 @@ pub(super) mod view_quarantine {
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "view_quarantine")]
     pub struct Model {
+        /// The customer or order.
         #[sea_orm(primary_key, auto_increment = false)]
         pub entity: Uuid,
+        /// The number of the service whose events stop there.
         #[sea_orm(primary_key, auto_increment = false)]
         pub service: i16,
         /// A JSON object: [`QuarantinedEntity`](crate::port::QuarantinedEntity).

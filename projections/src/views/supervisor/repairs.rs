@@ -28,7 +28,9 @@ const MAX_HOLD: Duration = Duration::from_secs(300);
 
 /// How an examination has ended.
 pub(super) struct Examined {
+    /// The number of the generation.
     pub number: u32,
+    /// An error is what is wrong with it, or why it could not be examined.
     pub outcome: Result<(), ViewError>,
 }
 

@@ -30,10 +30,13 @@ pub(in crate::documents::sqlite) fn order_with_positions(
 
 /// The newest orders of a customer.
 pub(in crate::documents::sqlite) struct NewestOrders {
+    /// Whose orders.
     pub customer: Uuid,
     /// `None` = in any state.
     pub state: Option<OrderState>,
+    /// Only those behind this place.
     pub after: Option<Place>,
+    /// At most so many.
     pub limit: u64,
 }
 

@@ -11,9 +11,11 @@ use crate::{QuarantinedEntity, ViewError};
 
 /// What is stored, and what is to be stored with it.
 pub(super) struct Session {
+    /// As it was read at the beginning, or written since.
     pub stored: GenerationState,
     /// Of the newest commit. Stored with the next one, or before.
     pub committed: Positions,
+    /// Which write of the state that is; absent before the first.
     pub written: Option<Written>,
     /// Entities that are taken in no longer; durable with the next commit.
     pub quarantined: Vec<QuarantinedEntity>,

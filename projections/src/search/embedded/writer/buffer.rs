@@ -17,6 +17,7 @@ const MAX_LOCKED: usize = 4_096;
 
 /// A document that is not committed yet.
 pub(super) struct Pending {
+    /// As the newest event has left it.
     pub document: OrderDocument,
     /// The version of it that is committed.
     pub replaces: Option<u64>,
