@@ -93,7 +93,7 @@ pub struct HealthArgs {
     /// Print the outcome as one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Which one is asked.
+    /// Which node is asked.
     #[command(flatten)]
     pub node: NodeArgs,
 }

@@ -167,7 +167,9 @@ pub struct Problem {
 /// One field the node refused.
 #[derive(Debug, Clone, Deserialize)]
 pub struct FieldError {
+    /// The path of the field.
     pub field: String,
+    /// What is wrong with it.
     pub message: String,
 }
 

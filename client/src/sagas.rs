@@ -29,10 +29,13 @@ pub(super) struct Saga {
     pub ended_at: Option<String>,
     pub deadline: Option<String>,
     pub reason: Option<String>,
+    /// How often the running step, or its compensation, has been attempted.
     #[serde(default)]
     pub attempts: u64,
+    /// One for each step of its definition, in their order.
     #[serde(default)]
     pub steps: Vec<Step>,
+    /// What operators have done to it; not in a list.
     #[serde(default)]
     pub actions: Vec<Action>,
 }
@@ -40,7 +43,9 @@ pub(super) struct Saga {
 /// Something that an operator has done to it.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Action {
+    /// What was done, for example `saga.retried`.
     pub action: String,
+    /// Who has done it, as the node calls them.
     pub by: String,
     pub reason: Option<String>,
     pub time: String,
@@ -48,12 +53,15 @@ pub(super) struct Action {
 
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Step {
+    /// Unique within the saga.
     pub name: String,
+    /// `local`, or the service that takes part.
     #[serde(default)]
     pub kind: String,
     pub state: String,
     pub at: Option<String>,
     pub detail: Option<Value>,
+    /// The newest attempts, oldest first; not in a list.
     #[serde(default)]
     pub attempts: Vec<Attempt>,
 }
@@ -62,12 +70,16 @@ pub(super) struct Step {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Attempt {
+    /// Counts the commands of the saga, over all its steps.
     pub number: u64,
     pub at: String,
+    /// The wire name of the command.
     pub sent: Option<String>,
     pub outcome: String,
     pub answered_at: Option<String>,
+    /// The wire name of the answer.
     pub answer: Option<String>,
+    /// Why it was refused, or why nobody waits for its answer any more.
     pub cause: Option<String>,
 }
 

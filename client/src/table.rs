@@ -20,6 +20,7 @@ pub struct Table {
 }
 
 impl Table {
+    /// A table without rows, in which every column is as wide as its title.
     pub fn new<T: Into<String>>(titles: impl IntoIterator<Item = T>) -> Self {
         let titles: Vec<String> = titles.into_iter().map(Into::into).collect();
         let widths = titles.iter().map(|title| width(title)).collect();

@@ -37,14 +37,20 @@ impl Place {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Moment {
+    /// When it happened.
     #[serde(serialize_with = "as_text")]
     pub at: Timestamp,
+    /// Who did it.
     pub place: Place,
+    /// What happened, in words.
     pub what: String,
+    /// The entity's version after it, where it is an event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+    /// The event's own id, where it is an event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
+    /// More of it, for a line beneath.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// Since the moment before, in milliseconds.

@@ -17,6 +17,7 @@ use crate::config::{Config, Role};
 
 /// Who this node is.
 pub(super) struct Identity {
+    /// Unique in the cluster.
     pub node_id: String,
     note: Note,
     node: Arc<Node>,
@@ -30,11 +31,16 @@ pub(super) struct Identity {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Note {
+    /// The version of its binary.
     pub release: String,
+    /// What it does, by the names of its roles.
     pub roles: Vec<String>,
+    /// The services whose shards it may own.
     pub services: Vec<String>,
+    /// Where it listens; absent when that is every address of its machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// When it started.
     pub started_at: Timestamp,
     /// Entity actors in memory.
     #[serde(default)]

@@ -27,7 +27,9 @@ pub(super) type Words = mpsc::Receiver<Vec<u8>>;
 
 /// The right to feed the views that all nodes share, and what strives for it.
 pub(super) struct Feeding {
+    /// The right, as this node sees it.
     pub lease: Lease,
+    /// Absent on a node that does not strive for it.
     pub striving: Option<Arc<Striving>>,
 }
 
@@ -35,7 +37,9 @@ pub(super) struct Feeding {
 pub(super) struct Company {
     /// Which nodes there are.
     pub roll: Arc<Roll>,
+    /// What this node does with views for others, and asks others to do.
     pub views: Arc<ViewsAnywhere>,
+    /// Tasks that go on until the node ends.
     pub upkeep: Vec<JoinHandle<()>>,
 }
 

@@ -26,15 +26,21 @@ const TRY_EVERY: Duration = Duration::from_secs(1);
 
 /// What a node works with, and how it is connected to others.
 pub(super) struct Opened {
+    /// Databases and journals, by service, and the rest of what a node is built from.
     pub parts: NodeParts,
+    /// The deployment that the databases belong to.
     pub deployment: Deployment,
+    /// What carries committed messages.
     pub log: Arc<dyn Log>,
+    /// Absent on a node that is alone.
     pub neighbours: Option<Neighbours>,
 }
 
 /// The way to other nodes.
 pub(super) struct Neighbours {
+    /// The node's clients of Kafka.
     pub kafka: Arc<Kafka>,
+    /// The log, into which comes what other nodes send.
     pub log: Arc<ClusterLog>,
     /// What carries what the node's shards commit, where it is not the node itself.
     pub relaying: Relaying,

@@ -22,8 +22,11 @@ const LOOKS_EVERY: Duration = Duration::from_millis(50);
 
 /// What a node hands over, and to whom.
 pub(super) struct HandingOver {
+    /// Tells others that this node ends.
     pub identity: Arc<Identity>,
+    /// Has the shards.
     pub node: Arc<Node>,
+    /// Gives them up, and lets others have them.
     pub kafka: Arc<Kafka>,
     /// Of the services whose shards it may own.
     pub databases: Vec<ServiceDatabase>,

@@ -42,10 +42,15 @@ const VIEWS: &str = "views";
 
 /// Looks at what a node works on.
 pub struct Observer {
+    /// Its open shards and its journals are looked at.
     pub node: Arc<Node>,
+    /// What they cannot take in waits for an operator, too.
     pub views: Arc<Views>,
+    /// Open sagas, parked messages and backlogs are counted in them.
     pub databases: Vec<ServiceDatabase>,
+    /// Tells how far outboxes have come, for the backlogs.
     pub log: Arc<dyn Log>,
+    /// The folder whose files are measured.
     pub data_dir: PathBuf,
     /// What waits for an operator, for whoever asks.
     pub needed: Arc<Needed>,

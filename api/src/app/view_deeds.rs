@@ -47,8 +47,11 @@ pub(super) enum Before {
 /// An event that stops an entity in a view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct NotTakenIn {
+    /// The service that the entity belongs to.
     pub service: &'static str,
+    /// The version that the event would have made.
     pub version: u64,
+    /// Why it could not be taken in.
     pub cause: String,
 }
 

@@ -101,6 +101,7 @@ const FILES_OF_ITS_OWN: usize = 128;
 /// The kinds of actors that a fault plan can have panic.
 const KINDS: [&str; 3] = [<Customer as Entity>::KIND, <Order as Entity>::KIND, "saga"];
 
+/// Reads a fault plan; the kinds of actors that it has panic must be among those there are.
 pub fn faults(text: &str) -> Result<FaultPlan, Refusal> {
     let plan: FaultPlan = text.parse().map_err(|_| Refusal::NotAllowed)?;
     if plan
@@ -114,10 +115,12 @@ pub fn faults(text: &str) -> Result<FaultPlan, Refusal> {
     }
 }
 
+/// Reads an IP address and a port.
 pub fn address(text: &str) -> Result<SocketAddr, Refusal> {
     text.parse().map_err(|_| Refusal::NotAllowed)
 }
 
+/// Reads a path; only an empty one is none.
 pub fn path(text: &str) -> Result<PathBuf, Refusal> {
     if text.is_empty() {
         Err(Refusal::NotAllowed)
@@ -126,6 +129,8 @@ pub fn path(text: &str) -> Result<PathBuf, Refusal> {
     }
 }
 
+/// Reads a name of a node, or one for shared stores: 1 to 40 of `a-z`, `0-9`, `-` and `_`, a letter
+/// first.
 pub fn namespace(text: &str) -> Result<String, Refusal> {
     let plain = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
@@ -140,6 +145,7 @@ pub fn namespace(text: &str) -> Result<String, Refusal> {
     }
 }
 
+/// Reads decimal digits alone, without a sign, as a number within `allowed`.
 pub fn number<T: FromStr + PartialOrd>(
     text: &str,
     allowed: RangeInclusive<T>,
@@ -198,6 +204,7 @@ pub fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Result<Duratio
     }
 }
 
+/// Reads the name of a way to coordinate services.
 pub fn coordination(text: &str) -> Result<Coordination, Refusal> {
     Coordination::ALL
         .into_iter()
@@ -205,6 +212,7 @@ pub fn coordination(text: &str) -> Result<Coordination, Refusal> {
         .ok_or(Refusal::NotAllowed)
 }
 
+/// Reads the name of a relay.
 pub fn relay(text: &str) -> Result<RelayBy, Refusal> {
     RelayBy::ALL
         .into_iter()
@@ -212,10 +220,12 @@ pub fn relay(text: &str) -> Result<RelayBy, Refusal> {
         .ok_or(Refusal::NotAllowed)
 }
 
+/// Reads where entities are loaded from.
 pub fn loading(text: &str) -> Result<Loading, Refusal> {
     text.parse().map_err(|_| Refusal::NotAllowed)
 }
 
+/// Reads `auto`, `pretty` or `json`.
 pub fn log_format(text: &str) -> Result<LogFormat, Refusal> {
     match text {
         "auto" => Ok(LogFormat::Auto),
@@ -225,6 +235,7 @@ pub fn log_format(text: &str) -> Result<LogFormat, Refusal> {
     }
 }
 
+/// Reads `on` or `off`.
 pub fn switch(text: &str) -> Result<Switch, Refusal> {
     match text {
         "on" => Ok(Switch::On),
@@ -233,10 +244,12 @@ pub fn switch(text: &str) -> Result<Switch, Refusal> {
     }
 }
 
+/// Reads names of services, with commas between them.
 pub fn services(text: &str) -> Result<BTreeSet<Service>, Refusal> {
     some_of(text, &domain::SERVICES, Service::name)
 }
 
+/// Reads names of roles, with commas between them.
 pub fn roles(text: &str) -> Result<BTreeSet<Role>, Refusal> {
     some_of(text, &Role::ALL, Role::name)
 }

@@ -11,6 +11,7 @@ use super::schema::params::{ActionParams, PageParams};
 use super::{Api, reads};
 use crate::ports::{ActionQuery, Listed, OperatorAction, VIEWS};
 
+/// The route `/actions`.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(
         web::resource("/actions")

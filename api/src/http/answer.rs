@@ -18,10 +18,13 @@ const STALE: HeaderValue = HeaderValue::from_static("stale");
 
 /// The headers that every answer to a command carries.
 pub struct CommandHeaders {
+    /// The entity's version after the command; it becomes the `ETag`.
     pub version: u64,
+    /// A consistency token that covers that version.
     pub token: String,
     /// The preferences that were honoured.
     pub applied: Prefer,
+    /// The path of what was created, if anything was.
     pub location: Option<String>,
     /// The saga that the command has begun or joined.
     pub saga: Option<SagaId>,

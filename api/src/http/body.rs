@@ -31,6 +31,7 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// A body must arrive within this time.
     pub fn new(within: Duration) -> Self {
         Limits {
             within,

@@ -34,6 +34,7 @@ const MAX_BODY_BYTES: usize = 65_536;
 /// The fields of a body.
 const FIELDS: [&str; 6] = ["action", "filter", "dryRun", "reason", "limit", "cursor"];
 
+/// The routes `/sagas/bulk` and `/quarantine/bulk`; that of views is among the views' own.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(

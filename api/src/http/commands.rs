@@ -56,20 +56,24 @@ pub struct Doors {
 }
 
 impl Doors {
+    /// Commands on customers, orders, sagas and parked messages.
     pub fn commands(&self) -> &dyn ports::Commands {
         &*self.commands
     }
 
+    /// What operators do to many things at once.
     pub fn bulk(&self) -> &dyn ports::Bulk {
         &*self.bulk
     }
 
+    /// What operators do with views.
     pub fn views(&self) -> &dyn ViewOperations {
         &*self.views
     }
 }
 
 impl Gate {
+    /// Takes the bounds from the configuration.
     pub fn new(ports: CommandPorts, config: &Config) -> Self {
         let CommandPorts {
             commands,
@@ -155,7 +159,9 @@ pub trait Command: Sized + 'static {
 /// What a command needs besides its request.
 #[derive(Debug)]
 pub struct Caller {
+    /// The key that the command is done once for; without one, it is done each time.
     pub binding: Option<RequestBinding>,
+    /// Whether the caller follows the saga.
     pub follow: Follow,
 }
 
@@ -185,10 +191,13 @@ pub fn reason(mut body: Fields<'_>) -> Result<Option<String>, Problem> {
 
 /// The part of a request that all commands share.
 pub struct Asked<'a> {
+    /// What all routes share.
     pub api: &'a Api,
+    /// The request, without its body.
     pub request: &'a HttpRequest,
     /// The entity in the path.
     id: Option<Uuid>,
+    /// What of the caller's preferences counts.
     pub prefer: Prefer,
     since: Instant,
 }

@@ -30,6 +30,7 @@ use super::schema::params::{
 use super::{Api, Problem, answer, history, reads, schema};
 use crate::ports::CustomerQuery;
 
+/// The routes below `/customers`.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(

@@ -81,6 +81,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 
+/// The routes of the OpenAPI document and of Swagger UI.
 pub fn routes(config: &mut ServiceConfig) {
     let resource = |path| web::resource(path).default_service(refuse_other_methods("GET, HEAD"));
     config

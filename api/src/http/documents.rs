@@ -141,6 +141,7 @@ fn by_id<S: Serializer>(orders: &[OrderOfCustomer], serializer: S) -> Result<S::
     serializer.collect_map(orders.iter().map(|order| (order.order_id, order)))
 }
 
+/// A page of customers.
 #[derive(Serialize, ToSchema)]
 pub struct Customers {
     customers: Vec<Customer>,
@@ -157,11 +158,14 @@ impl Customers {
     }
 }
 
+/// How many customers there are.
 #[derive(Serialize, ToSchema)]
 pub struct CustomerCount {
+    /// As many as the view shows.
     pub count: u64,
 }
 
+/// A page of a customer's orders.
 #[derive(Serialize, ToSchema)]
 pub struct OrdersOfCustomer {
     orders: Vec<OrderOfCustomer>,
@@ -191,6 +195,7 @@ pub struct FoundOrder {
     highlights: Option<BTreeMap<String, Vec<String>>>,
 }
 
+/// A page of orders.
 #[derive(Serialize, ToSchema)]
 pub struct Orders {
     orders: Vec<FoundOrder>,
@@ -252,9 +257,12 @@ impl From<HistoryEvent> for Event {
     }
 }
 
+/// A page of what has happened to an entity.
 #[derive(Serialize, ToSchema)]
 pub struct Events {
+    /// In the order of their versions.
     pub events: Vec<Event>,
+    /// The `cursor` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }

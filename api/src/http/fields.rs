@@ -21,6 +21,7 @@ const MAX_ERRORS: usize = 100;
 pub struct Errors(Vec<FieldError>);
 
 impl Errors {
+    /// Notes a mistake, unless many are noted already.
     pub fn add(&mut self, field: impl Into<Cow<'static, str>>, message: impl Into<String>) {
         if self.0.len() < MAX_ERRORS {
             self.0.push(FieldError::new(field, message));

@@ -13,6 +13,7 @@ use crate::telemetry;
 /// The media type of the Prometheus text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// The routes `/health/live`, `/health/ready` and `/metrics`.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(

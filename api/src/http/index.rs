@@ -11,6 +11,7 @@ const PAGE: &str = include_str!("index/page.html");
 /// Stands in the page for the address.
 const ADDRESS: &str = "localhost:8080";
 
+/// The route `/`.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(
         web::resource("/")

@@ -27,6 +27,7 @@ pub struct InFlight {
 pub struct Permit(Arc<AtomicUsize>);
 
 impl InFlight {
+    /// At most `limit` at a time.
     pub fn new(limit: usize) -> Self {
         InFlight {
             count: Arc::default(),
@@ -81,6 +82,7 @@ pub struct Place<'a> {
 }
 
 impl Waiting {
+    /// At most `limit` at a time, over all causes.
     pub fn new(limit: usize) -> Self {
         Waiting {
             limit,

@@ -149,6 +149,7 @@ macro_rules! meters {
         }
 
         impl Meters {
+            /// Registers all of them, and shows the problems that a node can have as 0.
             pub fn register(tracer: Option<&SdkTracer>) -> Self {
                 // Those that say something of the node, not of the request, are shown as 0 until
                 // there is one.

@@ -19,6 +19,7 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// By the node's roles.
     pub fn of(config: &Config) -> Self {
         Offer {
             requests: config.has(Role::Api),

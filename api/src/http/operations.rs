@@ -7,6 +7,7 @@ use super::problem::refuse_other_methods;
 use super::{Api, params, reads};
 use crate::ports::ClusterState;
 
+/// The route `/cluster`.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(
         web::resource("/cluster")

@@ -33,6 +33,7 @@ const LIST_PARAMS: &[&str] = &[
     "cursor",
 ];
 
+/// The routes below `/orders`.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(

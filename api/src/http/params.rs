@@ -108,6 +108,7 @@ impl Params {
         })
     }
 
+    /// A state of orders, by its name.
     pub fn order_state(&mut self, name: &'static str) -> Option<OrderState> {
         self.named(name, &OrderState::ALL, OrderState::name)
     }
@@ -142,6 +143,7 @@ impl Params {
         })
     }
 
+    /// A UUID of 36 characters, with hyphens.
     pub fn uuid(&mut self, name: &'static str) -> Option<Uuid> {
         self.get(name, uuid, || "must be a UUID".to_owned())
     }
@@ -164,6 +166,7 @@ impl Params {
         Some(text)
     }
 
+    /// A whole number, in digits alone.
     pub fn number(&mut self, name: &'static str) -> Option<u64> {
         self.get(name, digits, || "must be a whole number".to_owned())
     }
@@ -214,6 +217,7 @@ impl Params {
         })
     }
 
+    /// Notes what is wrong with a parameter that could be read.
     pub fn add_error(&mut self, name: &'static str, message: &str) {
         self.errors.add(name, message);
     }

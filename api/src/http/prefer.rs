@@ -24,6 +24,7 @@ pub struct Waits {
 pub struct Prefer {
     /// Capped.
     pub wait: Option<Duration>,
+    /// Whether a query whose view is behind is answered with what that shows.
     pub lenient: bool,
 }
 

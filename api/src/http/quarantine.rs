@@ -38,6 +38,7 @@ const LIST_PARAMS: [&str; 7] = [
     "cursor",
 ];
 
+/// The routes below `/quarantine`, but for the bulk one.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(

@@ -39,6 +39,7 @@ const LIST_PARAMS: [&str; 7] = [
     "cursor",
 ];
 
+/// The routes below `/sagas`, but for the bulk one.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(

@@ -21,6 +21,7 @@ use super::schema::params::{KeyHeader, RebuildParams};
 use super::{Api, Problem, reads, schema};
 use crate::ports::{BuildFrom, RebuildBegun, ViewHealed, ViewReverted, ViewStatus};
 
+/// The routes below `/views`.
 pub fn routes(config: &mut ServiceConfig) {
     quarantine::routes(config);
     config
@@ -46,6 +47,7 @@ pub fn routes(config: &mut ServiceConfig) {
         );
 }
 
+/// All views.
 #[derive(Serialize, ToSchema)]
 pub struct ViewList {
     views: Vec<ViewStatus>,

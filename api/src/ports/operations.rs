@@ -220,7 +220,7 @@ pub struct ShardState {
     /// The owning node; absent when nobody owns it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// Raised each time the shard is claimed: an owner with a lower one can write no more.
+    /// Raised by each take-over; whoever owned the shard before can write no more.
     pub epoch: u64,
     /// The sequence of the newest message in its outbox.
     pub outbox_sequence: u64,

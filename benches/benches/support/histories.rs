@@ -35,6 +35,7 @@ pub struct Histories {
 }
 
 impl Histories {
+    /// Opens a new one in a temporary folder, and takes its shard over.
     pub async fn open() -> Self {
         let folder = folder();
         let database = ServiceDatabase::open_embedded(customers::SCHEMA, folder.path(), 1)
@@ -162,6 +163,7 @@ impl Histories {
         }
     }
 
+    /// Ends the journal, then the database.
     pub async fn close(self) {
         self.journal.close().await;
         self.database.close().await;

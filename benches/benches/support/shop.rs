@@ -123,6 +123,7 @@ impl Shop {
         assert_eq!(answer.entity.state, OrderState::Approved);
     }
 
+    /// Stops the node, then closes its databases.
     pub async fn close(self) {
         self.node.stop().await;
         stream::iter(self.databases)

@@ -25,6 +25,7 @@ pub const SHARDS: u16 = 16;
 
 /// The orders service as the store has it: its database and journal, and all its shards taken over.
 pub struct OrdersStore {
+    /// Writes the units.
     pub journal: Journal,
     database: ServiceDatabase,
     claims: BTreeMap<ShardId, Claim>,
@@ -37,9 +38,13 @@ pub struct OrdersStore {
 
 /// What a unit is made of.
 pub struct FirstStep {
+    /// The shard of the order.
     pub shard: ShardId,
+    /// The order's row.
     pub order: orders::tables::order::Model,
+    /// The row of its saga.
     pub saga: store::tables::saga::Model,
+    /// The outbox row.
     pub outgoing: Outgoing,
 }
 
@@ -242,6 +247,7 @@ impl OrdersStore {
         }
     }
 
+    /// Ends the journal, then the database.
     pub async fn close(self) {
         self.journal.close().await;
         self.database.close().await;

@@ -20,6 +20,7 @@ const ORDERS: u64 = 20_000;
 
 /// A shop with approved orders, the log with their events, and the events.
 pub struct History {
+    /// Where views find the events.
     pub log: Arc<EmbeddedLog>,
     /// The events, as they happened.
     pub messages: Vec<Message>,
@@ -27,6 +28,7 @@ pub struct History {
 }
 
 impl History {
+    /// Opens a shop and lets it approve all orders.
     pub fn write(system: &actix::SystemRunner) -> Self {
         system.block_on(async {
             let (shop, log) = Shop::open(CUSTOMERS).await;
@@ -60,6 +62,7 @@ impl History {
         token
     }
 
+    /// Closes the shop.
     pub fn close(self, system: &actix::SystemRunner) {
         system.block_on(self.shop.close());
     }

@@ -15,7 +15,7 @@ use super::schema::{EPOCH, FENCE};
 use super::statements::{Batch, Kind, Statement};
 use super::tally::Tally;
 
-/// Inserts one row for each unit of a batch that leaves an event or a message behind.
+/// Inserts the outbox rows of a batch, one for each unit.
 pub static INSERT_OUTBOX: Statement = Statement {
     sql: "INSERT INTO outbox \
           (shard, sequence, count, entity_id, version, correlation_id, time, events, messages) \

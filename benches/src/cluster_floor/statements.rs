@@ -20,7 +20,7 @@ pub struct Statement {
     pub columns: &'static [Kind],
 }
 
-/// The type of a column.
+/// A column's type, by PostgreSQL's name.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// `uuid`.

@@ -31,12 +31,14 @@ pub enum CatchUp {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct OrderDocument<'a> {
+    /// As the contract names it.
     pub state: &'a str,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CustomerDocument {
+    /// The limit less what is reserved.
     pub available_credit: domain::Money,
 }
 

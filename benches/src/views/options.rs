@@ -106,7 +106,7 @@ pub enum CustomerWrites {
     Changes,
 }
 
-/// How to compare both ways of answering one query.
+/// How to compare the ways of answering one query.
 #[derive(Debug, Clone, Args)]
 pub struct Composition {
     /// Orders in the data.

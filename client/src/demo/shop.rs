@@ -70,6 +70,7 @@ const ORDERS: usize = 320;
 /// each.
 const REMEMBERED: usize = CUSTOMERS;
 
+/// Draws one thing after the other that happens in a shop.
 pub struct Shop {
     rng: StdRng,
     prefix: String,
@@ -79,6 +80,7 @@ pub struct Shop {
 }
 
 impl Shop {
+    /// The same seed draws the same things.
     pub fn new(seed: u64) -> Self {
         Self {
             rng: StdRng::seed_from_u64(seed),

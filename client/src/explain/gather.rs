@@ -26,13 +26,19 @@ const NOT_FOUND: u16 = 404;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
+    /// Counts the entity's events from 1.
     pub version: u64,
+    /// Its wire name.
     #[serde(rename = "type")]
     pub kind: String,
+    /// When it happened, in RFC 3339.
     pub time: String,
+    /// Its body.
     #[serde(default)]
     pub data: Value,
+    /// The event's own id.
     pub message_id: Option<String>,
+    /// The saga, or the request, that it is part of.
     pub correlation_id: Option<String>,
 }
 
@@ -57,16 +63,23 @@ pub enum Kind {
 /// All that was found.
 #[derive(Debug)]
 pub struct Found {
+    /// As it was asked for.
     pub id: String,
+    /// What it names.
     pub kind: Kind,
+    /// The order itself, or the one that the saga works on.
     pub order_id: Option<String>,
     /// The document of the order (or customer) in the view, if it is there already.
     pub document: Option<Value>,
+    /// The order's history, oldest first.
     pub order_events: Vec<Event>,
+    /// Of the customer: for an order, the events that concern it.
     pub customer_events: Vec<Event>,
     /// Events of a customer left out because they are old.
     pub earlier_events: usize,
+    /// The sagas that work on the order.
     pub sagas: Vec<Saga>,
+    /// The states of the views.
     pub views: Value,
     /// What is in quarantine and keeps the id from going on.
     pub quarantined: Vec<Obstacle>,

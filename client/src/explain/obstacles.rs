@@ -13,6 +13,7 @@ use crate::table::cell;
 /// A message that cannot be processed, or an entity that a view cannot take in.
 #[derive(Debug)]
 pub struct Obstacle {
+    /// As the node lists it.
     pub entry: Value,
     /// It is of the order itself; otherwise the order's messages wait behind it.
     pub is_own: bool,

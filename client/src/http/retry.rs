@@ -18,6 +18,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// Goes on for as long as `patience` allows.
     pub fn new(patience: Duration) -> Self {
         Self {
             patience,

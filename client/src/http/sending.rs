@@ -16,9 +16,13 @@ use crate::error::{ClientError, Problem};
 
 /// One call, ready to be sent as often as needed.
 pub(super) struct Call {
+    /// GET, POST and so on.
     pub method: Method,
+    /// The whole address, with its query.
     pub url: Url,
+    /// Besides the credentials, which every call carries.
     pub headers: HeaderMap,
+    /// JSON.
     pub body: Option<Bytes>,
     /// A repeat can do no harm.
     pub repeatable: bool,

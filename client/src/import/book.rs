@@ -50,7 +50,9 @@ pub enum OrderState {
 /// An order the node has made.
 #[derive(Debug, Clone, Copy)]
 pub struct Placed {
+    /// The node's name for it.
     pub id: Uuid,
+    /// The state in which it was seen last.
     pub state: OrderState,
 }
 
@@ -88,6 +90,7 @@ struct OrderSlot {
     placed: Option<Placed>,
 }
 
+/// All customers and orders that the file has named so far.
 #[derive(Debug, Default)]
 pub struct Book {
     customers: HashMap<RefKey, CustomerSlot>,
@@ -163,6 +166,7 @@ impl Book {
         self.customer_ids.get(customer.0).copied().flatten()
     }
 
+    /// Notes the node's id of a customer.
     pub fn customer_opened(&mut self, customer: CustomerIndex, id: Uuid) {
         if let Some(slot) = self.customer_ids.get_mut(customer.0) {
             *slot = Some(id);

@@ -25,8 +25,11 @@ const WAIT: Duration = Duration::from_secs(30);
 /// A write not yet seen in the views.
 #[derive(Debug)]
 pub struct Written {
+    /// The consistency token of the node's answer.
     pub token: String,
+    /// Whose line it was.
     pub customer_id: Uuid,
+    /// Absent when the line was the customer's own.
     pub order_id: Option<Uuid>,
 }
 
@@ -38,12 +41,14 @@ pub struct Batch {
     order_id: Option<Uuid>,
 }
 
+/// The writes that no read has confirmed yet, oldest first.
 #[derive(Debug, Default)]
 pub struct Unconfirmed {
     writes: VecDeque<Written>,
 }
 
 impl Unconfirmed {
+    /// Adds the newest write.
     pub fn push(&mut self, written: Written) {
         self.writes.push_back(written);
     }

@@ -31,20 +31,25 @@ const CONFIRMING_MEANWHILE: usize = 4;
 /// The same when nothing else is left to do.
 const CONFIRMING_AT_THE_END: usize = 64;
 
+/// How an import goes about its lines.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// At most this many customers have a line under way at once.
     pub most_at_once: usize,
+    /// Skips bad lines and reports them, instead of stopping at the first.
     pub keep_going: bool,
 }
 
 /// What an import did, and what ended it before its end.
 #[derive(Debug)]
 pub struct Report {
+    /// What was done, as far as it went.
     pub summary: Summary,
+    /// What has ended the import before the end of its input.
     pub failure: Option<ClientError>,
 }
 
+/// An import under way.
 pub struct Engine {
     node: Node,
     options: Options,
@@ -76,6 +81,7 @@ enum Ended {
 type UnderWay = FuturesUnordered<Pin<Box<dyn Future<Output = Ended> + Send>>>;
 
 impl Engine {
+    /// Nothing has been played yet.
     pub fn new(node: Node, options: Options, progress: Progress) -> Self {
         Self {
             pace: Pace::new(options.most_at_once, Instant::now()),

@@ -38,10 +38,14 @@ pub enum Entry {
 #[derive(Debug, Clone, PartialEq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrderLine {
+    /// The article's number.
     pub sku: String,
+    /// What the article is called.
     pub name: String,
+    /// Pieces.
     #[serde(deserialize_with = "quantity")]
     pub quantity: u32,
+    /// The price of one piece, 0 or more.
     #[serde(deserialize_with = "unit_price")]
     pub unit_price: Money,
 }

@@ -55,6 +55,7 @@ struct Window {
 }
 
 impl Pace {
+    /// Begins with few at once, and never goes beyond `most`.
     pub fn new(most: usize, now: Instant) -> Self {
         Pace {
             most,

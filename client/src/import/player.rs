@@ -52,11 +52,13 @@ pub enum Command {
 /// What became of it.
 #[derive(Debug)]
 pub struct Played {
+    /// What it has changed, or that the node has refused it.
     pub effect: Effect,
     /// A read that carries it shows the outcome. A refusal has changed nothing and has none.
     pub token: Option<String>,
 }
 
+/// What a line has changed. `reference` is the file's name for an order, `id` the node's.
 #[derive(Debug)]
 pub enum Effect {
     CustomerOpened {

@@ -96,6 +96,7 @@ impl Progress {
         }
     }
 
+    /// Removes the bar; plain lines stay.
     pub fn end(&self) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();

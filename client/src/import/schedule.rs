@@ -16,9 +16,13 @@ const MOST_QUEUED_BYTES: usize = 16 * 1024 * 1024;
 /// A line on its way.
 #[derive(Debug)]
 pub struct Task {
+    /// Its number in the input.
     pub line: u64,
+    /// Its size in memory, in bytes.
     pub size: usize,
+    /// How far the input moves when it has ended, in bytes of the file.
     pub advance: u64,
+    /// What it asks for.
     pub entry: Entry,
 }
 
@@ -28,6 +32,7 @@ struct Queue {
     running: bool,
 }
 
+/// The lines that wait, and the customers who may go next.
 #[derive(Debug, Default)]
 pub struct Schedule {
     queues: Vec<Queue>,
@@ -41,6 +46,7 @@ impl Schedule {
         self.queued_bytes < MOST_QUEUED_BYTES
     }
 
+    /// Puts a line behind the others of its customer.
     pub fn push(&mut self, customer: CustomerIndex, task: Task) {
         if self.queues.len() <= customer.0 {
             self.queues.resize_with(customer.0 + 1, Queue::default);

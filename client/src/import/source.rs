@@ -31,12 +31,14 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// A line, read and checked for itself (its references are not resolved yet).
 #[derive(Debug)]
 pub struct Line {
+    /// From 1.
     pub number: u64,
     /// Size in memory, for the bound on queued lines.
     pub size: usize,
     /// How far the input moved by this line: bytes of the file, so compressed ones where it is
     /// compressed.
     pub advance: u64,
+    /// What it asks for, or why it cannot be read.
     pub entry: Result<Entry, String>,
 }
 

@@ -22,10 +22,15 @@ const LONGEST_MICROS: u64 = 3_600_000_000;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
+    /// Customers that the file has opened.
     pub customers: u64,
+    /// Orders that the file has placed.
     pub orders: u64,
+    /// Orders by the state in which they were seen last.
     pub states: BTreeMap<OrderState, u64>,
+    /// Rejected orders by their reason.
     pub rejected_by: BTreeMap<String, u64>,
+    /// Orders that could not be shipped or cancelled.
     pub refused: Refused,
     /// Lines that were not played.
     pub skipped: u64,
@@ -33,39 +38,55 @@ pub struct Summary {
     pub seconds: f64,
     /// How long it then took until every view showed it.
     pub views_seconds: f64,
+    /// Orders placed, by `seconds`.
     pub orders_per_second: f64,
     /// From request to final state.
     pub latency_ms: Latency,
+    /// What was wrong with skipped lines, the first thousand.
     pub errors: Vec<LineError>,
 }
 
+/// Orders whose state did not allow what a line asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Refused {
+    /// How many were not shipped.
     pub ship_refused: u64,
+    /// How many were not cancelled.
     pub cancel_refused: u64,
 }
 
+/// How long orders took, in milliseconds; 0 when there were none.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Latency {
+    /// The median.
     pub p50: f64,
+    /// The 90th percentile.
     pub p90: f64,
+    /// The 99th percentile.
     pub p99: f64,
+    /// The longest.
     pub max: f64,
 }
 
+/// A line that was not played.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LineError {
+    /// Its number in the input, from 1.
     pub line: u64,
+    /// What is wrong with it.
     pub message: String,
 }
 
 /// The counters of a running import.
 #[derive(Debug)]
 pub struct Tally {
+    /// Customers that the file has opened.
     pub customers: u64,
+    /// Orders that the file has placed.
     pub orders: u64,
     states: BTreeMap<OrderState, u64>,
     rejected_by: BTreeMap<String, u64>,
+    /// Orders that could not be shipped or cancelled.
     pub refused: Refused,
     skipped: u64,
     errors: Vec<LineError>,
@@ -73,6 +94,7 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Final states are told even when no order has come to them.
     pub fn new() -> Self {
         let states = [
             OrderState::Approved,
@@ -94,6 +116,7 @@ impl Tally {
         }
     }
 
+    /// An order was placed; after `took` its saga has left it in this state.
     pub fn order_placed(&mut self, state: OrderState, reason: Option<String>, took: Duration) {
         self.orders += 1;
         *self.states.entry(state).or_default() += 1;
@@ -108,6 +131,7 @@ impl Tally {
         }
     }
 
+    /// An order has gone from the state it was last seen in to another one.
     pub fn order_changed(&mut self, before: Option<OrderState>, now: OrderState) {
         if let Some(count) = before.and_then(|before| self.states.get_mut(&before)) {
             *count = count.saturating_sub(1);
@@ -115,6 +139,7 @@ impl Tally {
         *self.states.entry(now).or_default() += 1;
     }
 
+    /// A line was not played, for this reason.
     pub fn skipped(&mut self, line: u64, message: String) {
         self.skipped += 1;
         if self.errors.len() < MOST_ERRORS {
@@ -122,6 +147,7 @@ impl Tally {
         }
     }
 
+    /// Sums up: the lines took `playing`, the views then `confirming`.
     pub fn summary(mut self, playing: Duration, confirming: Duration) -> Summary {
         self.states.retain(|state, count| {
             *count > 0 || !matches!(state, OrderState::Pending | OrderState::CancelPending)
@@ -168,6 +194,7 @@ fn rounded(value: f64) -> f64 {
 }
 
 impl Summary {
+    /// The summary as one JSON object.
     pub fn to_json(&self) -> Result<String, ClientError> {
         serde_json::to_string(self).map_err(|error| ClientError::Output(error.into()))
     }

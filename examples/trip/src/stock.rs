@@ -11,39 +11,55 @@ use uuid::Uuid;
 
 use crate::tour;
 
+/// Keeps seats.
 pub const FLIGHTS: Service = Service::new(1, "flights");
+/// Keeps rooms.
 pub const HOTELS: Service = Service::new(2, "hotels");
+/// Keeps cents.
 pub const CARDS: Service = Service::new(3, "cards");
 
 /// What is left, and what each trip has taken. `S` says of which of the services.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Stock<const S: usize> {
     head: Head,
+    /// How much may still be taken.
     pub left: u32,
+    /// How much each trip or tour has taken.
     pub taken: BTreeMap<Uuid, u32>,
 }
 
 wire_messages! {
     /// What a trip asks, and what a tour needs.
     pub enum Request {
+        /// A trip takes so much.
         Take((Uuid, u32)) = "stock.take" 1,
+        /// A tour takes so much; what comes of it is told to whoever hears, not replied.
         Reserve((Uuid, u32)) = "stock.reserve" 1,
+        /// Whatever this trip or tour has taken comes back.
         GiveBack(Uuid) = "stock.give-back" 1,
     }
 }
 
 wire_messages! {
+    /// What a trip is answered.
     pub enum Reply {
+        /// It is so now, whether by this request or by an earlier one.
         Done(()) = "stock.done" 1,
+        /// Less is left than was asked for.
         SoldOut(()) = "stock.sold-out" 1,
     }
 }
 
 wire_messages! {
+    /// What has happened to a stock.
     pub enum Event {
+        /// It exists, with so much in it.
         Opened(u32) = "stock.opened" 1,
+        /// A trip has taken so much.
         Taken((Uuid, u32)) = "stock.taken" 1,
+        /// A tour has taken so much.
         Reserved((Uuid, u32)) = "stock.reserved" 1,
+        /// A trip or tour has given back what it had taken.
         GivenBack(Uuid) = "stock.given-back" 1,
     }
 }

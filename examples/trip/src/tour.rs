@@ -10,8 +10,10 @@ use uuid::Uuid;
 use crate::stock::{self, CARDS, FLIGHTS, HOTELS, Reply, Request, Stock};
 use crate::trip::{Booking, Trip};
 
+/// Books tours.
 pub const TOURS: Service = Service::new(5, "tours");
 
+/// One tour, and how far it has come.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tour {
     head: Head,
@@ -51,11 +53,17 @@ impl Booking {
 
 // An event says all that others need to go on: a handler has no state.
 wire_messages! {
+    /// What has happened to a tour.
     pub enum Event {
+        /// It needs a seat.
         Requested(Booking) = "tour.requested" 1,
+        /// It has a seat, and needs a room if one is wanted, the money otherwise.
         SeatHeld(Booking) = "tour.seat-held" 1,
+        /// It has a room, and needs the money.
         RoomHeld(Booking) = "tour.room-held" 1,
+        /// It has all that it needs.
         Booked(()) = "tour.booked" 1,
+        /// It will not be, for this reason: whoever holds something for it takes that back.
         GivenUp((Booking, String)) = "tour.given-up" 1,
     }
 }
@@ -111,10 +119,12 @@ fn asks<const S: usize>(heard: &Heard<'_>) -> Told<Request> {
 wire_messages! {
     /// What tours are told, who get no reply, when nothing has happened here.
     pub enum Notice {
+        /// Too little is left for this tour.
         NotReserved(Uuid) = "stock.not-reserved" 1,
     }
 }
 
+/// What tours are told of what a stock has answered.
 pub fn not_reserved_by(asked: &Request, reply: &Reply) -> Option<actors::Notice> {
     match (asked, reply) {
         (Request::Reserve((tour, _)), Reply::SoldOut(())) => {
@@ -127,7 +137,9 @@ pub fn not_reserved_by(asked: &Request, reply: &Reply) -> Option<actors::Notice>
 wire_messages! {
     /// What came of what a tour needs, and at which stock.
     pub enum StockOutcome {
+        /// This stock holds what the tour has asked for.
         Holds(Uuid) = "tour.hold" 1,
+        /// This stock has too little.
         HasNone(Uuid) = "tour.do-without" 1,
     }
 }

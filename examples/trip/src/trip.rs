@@ -8,8 +8,10 @@ use uuid::Uuid;
 
 use crate::stock::{Reply, Request, Request::GiveBack, Request::Take};
 
+/// Books trips.
 pub const TRIPS: Service = Service::new(4, "trips");
 
+/// One trip, and what has come of it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Trip {
     head: Head,
@@ -20,16 +22,24 @@ pub struct Trip {
 /// What a caller asks for, and all that the saga has to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Booking {
+    /// The trip's own id; stocks know it by that.
     pub trip: Uuid,
+    /// Where the seat is taken.
     pub flight: Address,
+    /// Where the room is taken, if one is wanted.
     pub hotel: Option<Address>,
+    /// What pays.
     pub card: Address,
+    /// In cents.
     pub price: u32,
 }
 
 wire_messages! {
+    /// What has happened to a trip.
     pub enum Event {
+        /// Its saga has begun.
         Requested(Booking) = "trip.requested" 1,
+        /// It is BOOKED, or is not for this reason.
         Ended(String) = "trip.ended" 1,
     }
 }

@@ -28,7 +28,9 @@ impl Target for Uuid {
 /// An entity in one of the views.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct InView {
+    /// The view's name.
     pub view: String,
+    /// The customer or order.
     pub entity: Uuid,
 }
 
@@ -45,7 +47,9 @@ impl Target for InView {
 /// What a request is about.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Found<T> {
+    /// What it is done to.
     pub ids: Vec<T>,
+    /// The `cursor` of the request that goes on after these; absent when there are no more.
     pub next: Option<String>,
 }
 

@@ -25,6 +25,7 @@ pub struct Canonical<'a> {
 }
 
 impl<'a> Canonical<'a> {
+    /// The same for two requests that ask for the same order, however they are written.
     pub fn of(order: &'a NewOrder) -> Self {
         let NewOrder {
             customer_id,

@@ -63,6 +63,7 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// A connection that has just come.
     pub fn new(patience: Patience) -> Self {
         Connection {
             patience,
@@ -136,6 +137,7 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// It holds the connection's place until it is dropped.
     pub fn new(socket: TcpStream, connection: Rc<Connection>, place: Place) -> Self {
         let first_look = connection.ends_at().unwrap_or_else(Instant::now);
         Stream {

@@ -46,6 +46,7 @@ pub struct Connections {
 }
 
 impl Connections {
+    /// At most `limit` of them may stay.
     pub fn new(limit: usize, patience: Patience) -> Rc<Self> {
         Rc::new(Connections {
             limit,

@@ -23,6 +23,7 @@ const LIST_PARAMS: [&str; 7] = [
     "cursor",
 ];
 
+/// The routes below `/views/quarantine`, and that of an entity in a view.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(

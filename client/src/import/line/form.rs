@@ -57,6 +57,7 @@ struct Step {
     order: String,
 }
 
+/// Reads a line; an unknown type or field is an error.
 pub fn entry(line: &[u8]) -> serde_json::Result<Entry> {
     let Typed { form } = serde_json::from_slice(line)?;
 

@@ -14,6 +14,7 @@ pub struct Members<R> {
 }
 
 impl<R: BufRead> Members<R> {
+    /// Starts with the first member; nothing is read yet.
     pub fn new(input: R) -> Self {
         Self {
             member: Some(GzDecoder::new(input)),
