@@ -25,6 +25,11 @@ mod superseding;
 mod thread;
 
 #[cfg(any(test, feature = "testing"))]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 pub mod testing;
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,11 @@ pub mod snapshot;
 pub mod spans;
 pub mod tables;
 #[cfg(any(test, feature = "testing"))]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 pub mod testing;
 pub mod threads;
 pub mod timers;

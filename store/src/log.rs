@@ -311,4 +311,9 @@ pub trait Log: Send + Sync + fmt::Debug {
 }
 
 #[cfg(any(test, feature = "testing"))]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 pub mod contract;

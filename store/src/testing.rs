@@ -12,7 +12,9 @@ use tokio::runtime::Builder;
 use crate::database::postgres::testing::TestDatabase;
 use crate::{ServiceDatabase, ServiceSchema, StoreError};
 
+/// Is asked by the other one.
 pub const ROOMS: Service = Service::new(101, "rooms");
+/// Asks the other one.
 pub const BOOKINGS: Service = Service::new(102, "bookings");
 
 /// Keeps entities as JSON.
@@ -28,11 +30,14 @@ pub fn register() {
 
 /// What a test's database stands on. It goes when it is dropped, and all it holds.
 pub enum Ground {
+    /// A folder for embedded databases.
     Folder(TempDir),
+    /// A database of its own on a server.
     Postgres(TestDatabase),
 }
 
 impl Ground {
+    /// An empty folder.
     pub fn folder() -> Arc<Self> {
         Arc::new(Ground::Folder(TempDir::new().unwrap()))
     }

@@ -217,9 +217,8 @@ pub struct ShardState {
     pub service: String,
     /// Its number within the service, from 0.
     pub shard: u16,
-    /// The owning node; absent when nobody owns it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
+    /// The node that has taken it over last; it may have ended since.
+    pub owner: String,
     /// Raised by each take-over; whoever owned the shard before can write no more.
     pub epoch: u64,
     /// The sequence of the newest message in its outbox.

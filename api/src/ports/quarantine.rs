@@ -102,7 +102,7 @@ pub struct ParkedMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saga_attempt: Option<u32>,
     /// What stands in it; where that is no JSON, the text as it is.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     pub body: Value,
 }
 
@@ -181,7 +181,7 @@ pub struct EventNotTakenIn {
     /// What the event is part of: the saga's id, or the request's own.
     pub correlation_id: Uuid,
     /// What stands in it; where that is no JSON, the text as it is.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     pub body: Value,
 }
 

@@ -9,6 +9,11 @@ pub mod occupancy;
 pub(crate) mod opening;
 pub mod striving;
 #[cfg(any(test, feature = "testing"))]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 pub(crate) mod testing;
 
 use std::fmt;

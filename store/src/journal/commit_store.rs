@@ -202,4 +202,9 @@ impl fmt::Debug for Batch<'_> {
 }
 
 #[cfg(any(test, feature = "testing"))]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 pub mod contract;

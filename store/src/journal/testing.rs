@@ -46,6 +46,7 @@ pub fn unit(shard: ShardId, epoch: u64, ticket: u64) -> Unit {
 /// A row with a version, as any entity has one.
 pub struct Row(parked::Model);
 
+/// At this version.
 pub fn row(key: u128, version: u64) -> Row {
     Row(parked::Model {
         message_id: Uuid::from_u128(key),
@@ -73,18 +74,22 @@ pub fn row(key: u128, version: u64) -> Row {
 }
 
 impl Row {
+    /// Whatever is there.
     pub fn replace(&self) -> RowChange {
         self.0.clone().replace()
     }
 
+    /// Where none is there.
     pub fn insert(&self) -> RowChange {
         self.0.clone().insert()
     }
 
+    /// Where it is at this version.
     pub fn update_from(&self, version: u64) -> RowChange {
         self.0.clone().update(version)
     }
 
+    /// Where it is there.
     pub fn delete(&self) -> RowChange {
         parked::Model::delete(self.0.message_id)
     }
@@ -101,19 +106,27 @@ pub fn embedded(database: &ServiceDatabase, faults: Faults) -> Logs {
 
 /// A service as the store has it: its database and journal, and all its shards taken over.
 pub struct Store {
+    /// Which its readers read.
     pub database: ServiceDatabase,
+    /// Which alone writes it.
     pub journal: Journal,
+    /// Which carries what is committed.
     pub log: Arc<dyn Log>,
+    /// As the shards were taken over last; sequences go on behind what was made for them.
     pub claims: BTreeMap<ShardId, Claim>,
+    /// What it stands on.
     pub folder: Arc<Ground>,
     ticket: u64,
 }
 
 impl Store {
+    /// In a folder of its own, with its outbox as the log. The faults are written as in the
+    /// settings.
     pub async fn open(faults: &str) -> Self {
         Self::open_in(Ground::folder(), faults).await
     }
 
+    /// On this ground, with its outbox as the log.
     pub async fn open_in(folder: Arc<Ground>, faults: &str) -> Self {
         Self::open_on(folder, faults, |store| store, embedded).await
     }
@@ -155,6 +168,7 @@ impl Store {
         store
     }
 
+    /// Takes a shard over once more.
     pub async fn claim(&mut self, shard: ShardId) {
         let claim = self.journal.claim(shard, "test", None).await.unwrap();
         self.claims.insert(shard, claim);
@@ -199,6 +213,7 @@ impl Store {
         self.submit(unit).await.unwrap()
     }
 
+    /// Submits a unit, whose fate comes in its time.
     pub fn submit(&self, mut unit: Unit) -> oneshot::Receiver<Fate> {
         let (told, fate) = oneshot::channel();
         unit.completion = Box::new(move |fate| drop(told.send(fate)));

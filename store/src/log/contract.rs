@@ -26,9 +26,12 @@ use crate::log::{Destination, Heads, Message, Publisher, Subscription};
 use crate::testing::Ground;
 use crate::unit::Fate;
 
+#[allow(missing_docs, reason = "a rule says by its name what it asks")]
 pub mod delivering;
 pub mod elsewhere;
+#[allow(missing_docs, reason = "a rule says by its name what it asks")]
 pub mod heads;
+#[allow(missing_docs, reason = "a rule says by its name what it asks")]
 pub mod reading;
 
 /// Makes the logs of nodes, one after the other, as processes do that start: the one that is looked
@@ -133,6 +136,7 @@ pub struct Place {
 }
 
 impl Place {
+    /// On which no node has started yet.
     pub fn new(ground: Arc<Ground>, making: impl Making + 'static) -> Self {
         Place {
             making: Box::new(making),

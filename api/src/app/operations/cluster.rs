@@ -25,7 +25,7 @@ impl Operations {
         let state = |owned: Ownership| ShardState {
             service: owned.shard.service.name().to_owned(),
             shard: owned.shard.number,
-            owner: Some(owned.owner),
+            owner: owned.owner,
             epoch: owned.epoch,
             outbox_sequence: self.log.published(owned.shard),
             outbox_backlog: backlogs.outbox.get(&owned.shard).copied().unwrap_or(0),
@@ -73,7 +73,7 @@ fn node_state(
     shards: &[ShardState],
 ) -> NodeState {
     let owned = || {
-        let owner = |shard: &&ShardState| shard.owner.as_deref() == Some(node_id);
+        let owner = |shard: &&ShardState| shard.owner == node_id;
         shards.iter().filter(owner)
     };
     NodeState {

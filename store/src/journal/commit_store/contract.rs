@@ -31,10 +31,15 @@ use crate::timers::{self, StoredTimer};
 use crate::unit::Unit;
 use crate::{Destination, Message, ServiceDatabase, SourceStream, StoreError, history, shards};
 
+#[allow(missing_docs, reason = "a rule says by its name what it asks")]
 pub mod batches;
+#[allow(missing_docs, reason = "a rule says by its name what it asks")]
 pub mod outcomes;
+#[allow(missing_docs, reason = "a rule says by its name what it asks")]
 pub mod ownership;
+#[allow(missing_docs, reason = "a rule says by its name what it asks")]
 pub mod pruning;
+#[allow(missing_docs, reason = "a rule says by its name what it asks")]
 pub mod replaying;
 
 /// Opens the commit store of one place, as a process does that starts.
@@ -122,6 +127,7 @@ pub struct Node {
 }
 
 impl Place {
+    /// With one node, which has just started.
     pub fn new(make: impl FnOnce(&Runtime) -> (ServiceDatabase, Open)) -> Self {
         let runtime = Runtime::new().unwrap();
         let (database, open) = make(&runtime);

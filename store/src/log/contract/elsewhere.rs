@@ -46,6 +46,7 @@ pub trait Way: Send + 'static {
         ready(()).boxed()
     }
 
+    /// Nothing arrives any more.
     fn close(&mut self) -> BoxFuture<'_, ()> {
         ready(()).boxed()
     }
@@ -59,6 +60,7 @@ pub struct Elsewhere<W> {
 }
 
 impl<W: Way> Elsewhere<W> {
+    /// Messages go this way.
     pub fn by(way: W) -> Self {
         Elsewhere {
             way,
