@@ -63,7 +63,8 @@ impl Entity for AuditedCustomer {
                 Some(before),
             ),
         };
-        told_limit(&event, self.0.limit_corrected_at.map(|_| limit), message)?;
+        let must_be_told = self.0.limit_corrected_at.is_some();
+        told_limit(&event, limit, must_be_told, message)?;
         let available = reserved.and_then(|reserved| limit.checked_sub(reserved));
 
         let fits = |available: &Money| !available.is_negative() && *available <= limit;
@@ -88,27 +89,31 @@ impl Entity for AuditedCustomer {
     }
 }
 
-/// Changes of credit say the limit in force from its first correction on: the state at a version is
-/// found by it.
+/// Changes of credit say the limit in force from its first correction on, since the state at a
+/// version is found by it. They may say it before.
 fn told_limit(
     event: &CustomerEvent,
-    limit: Option<Money>,
+    limit: Money,
+    must_be_told: bool,
     message: &Message,
 ) -> Result<(), Mismatch> {
     let (CustomerEvent::CreditReserved(change) | CustomerEvent::CreditReleased(change)) = event
     else {
         return Ok(());
     };
-    if change.credit_limit == limit {
+    if change
+        .credit_limit
+        .map_or(!must_be_told, |told| told == limit)
+    {
         return Ok(());
     }
 
-    let shown = |limit: Option<Money>| limit.map_or_else(|| "none".to_owned(), |it| it.to_string());
     let what = format!("credit limit told at version {}", message.version);
+    let told = change.credit_limit;
     Err(Mismatch::new(
         what,
-        shown(limit),
-        shown(change.credit_limit),
+        limit,
+        told.map_or_else(|| "none".to_owned(), |told| told.to_string()),
     ))
 }
 

@@ -275,6 +275,17 @@ fn damaged_rows_and_events_are_found() {
          '\"availableCredit\":{\"amount\":\"10.01\"}') \
          WHERE version = 2 AND events LIKE '%\"10.00\"%'";
     assert_eq!(violated_by(CUSTOMERS, wrong_balance), vec![History]);
+
+    // A release may say the limit where it need not, but not another one.
+    let saying = |limit: &str| {
+        format!(
+            "UPDATE outbox SET events = replace(replace(events, '\"v\":1', '\"v\":2'), \
+             '\"availableCredit\"', '\"creditLimit\":{{\"amount\":\"{limit}\"}},\"availableCredit\"') \
+             WHERE version = 2 AND events LIKE '%\"10.00\"%'"
+        )
+    };
+    assert_eq!(violated_by(CUSTOMERS, &saying("15.00")), Vec::new());
+    assert_eq!(violated_by(CUSTOMERS, &saying("15.01")), vec![History]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod roles;
 mod services;
 mod storms;
 mod topics;
+mod upgrade;
 
 use futures_util::future::join_all;
 use tests::{Api, Cluster, eventually};

@@ -1,21 +1,48 @@
-//! Where the binary under test is.
+//! Where the binary under test is, and that of the release after it.
 //!
-//! `COUNTERFOIL_BIN` names one that is built already. Without it the binary is built once per test
-//! run, with the profile and into the target folder of the tests themselves, so that `cargo test
-//! --workspace` is enough on a fresh machine.
+//! `COUNTERFOIL_BIN` names one that is built already, `COUNTERFOIL_NEXT_BIN` the other one. Without
+//! it the binary is built once per test run, with the profile and into the target folder of the
+//! tests themselves, so that `cargo test --workspace` is enough on a fresh machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+/// Which release a node runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Release {
+    /// The one under test.
+    #[default]
+    This,
+    /// The one after it, which writes versions of events that this one reads alone.
+    Next,
+}
+
+impl Release {
+    /// The path of its binary, built at the first call when it has to be.
+    pub(crate) fn binary(self) -> &'static Path {
+        static NEXT: OnceLock<PathBuf> = OnceLock::new();
+        match self {
+            Release::This => counterfoil(),
+            Release::Next => NEXT.get_or_init(|| {
+                let features = ["--features", "next-release"];
+                named("COUNTERFOIL_NEXT_BIN")
+                    .unwrap_or_else(|| build("counterfoil-next", &features))
+            }),
+        }
+    }
+}
+
 /// The path of `counterfoil`, built at the first call when it has to be.
 pub(crate) fn counterfoil() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| match std::env::var_os("COUNTERFOIL_BIN") {
-        // nodes run in a folder of their own, so a relative path would no longer lead anywhere
-        Some(path) => std::path::absolute(&path).expect("COUNTERFOIL_BIN is a path"),
-        None => build(),
-    })
+    BINARY.get_or_init(|| named("COUNTERFOIL_BIN").unwrap_or_else(|| build("counterfoil", &[])))
+}
+
+fn named(variable: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable)?;
+    // nodes run in a folder of their own, so a relative path would no longer lead anywhere
+    Some(std::path::absolute(&path).unwrap_or_else(|_| panic!("{variable} is a path")))
 }
 
 /// The same binary by a name in `folder`.
@@ -28,7 +55,7 @@ pub(crate) fn linked_into(folder: &Path) -> PathBuf {
     link
 }
 
-fn build() -> PathBuf {
+fn build(binary: &str, features: &[&str]) -> PathBuf {
     let (target_folder, profile) = own_target();
 
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -49,10 +76,11 @@ fn build() -> PathBuf {
             "--package",
             "api",
             "--bin",
-            "counterfoil",
+            binary,
             "--message-format",
             "json",
         ])
+        .args(features)
         .args(["--profile", &profile])
         .arg("--target-dir")
         .arg(target_folder)
@@ -64,14 +92,14 @@ fn build() -> PathBuf {
 
     assert!(
         output.status.success(),
-        "cargo could not build counterfoil: {}",
+        "cargo could not build {binary}: {}",
         output.status
     );
 
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "counterfoil")
+        .filter(|message| message["target"]["name"] == binary)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .expect("cargo names the executable it has built")
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use crate::binary;
+use crate::binary::{self, Release};
 
 /// Above what the slowest command (an import) takes on a loaded machine.
 const BOUND: Duration = Duration::from_secs(120);
@@ -22,6 +22,7 @@ pub struct Cli {
     folder: PathBuf,
     env: Vec<(String, String)>,
     as_nobody: bool,
+    release: Release,
 }
 
 /// What a command said and how it ended.
@@ -44,6 +45,7 @@ impl Cli {
             folder: folder.to_path_buf(),
             env: Vec::new(),
             as_nobody: false,
+            release: Release::This,
         }
     }
 
@@ -55,6 +57,13 @@ impl Cli {
         if self.as_nobody {
             give_away(&self.folder);
         }
+        self
+    }
+
+    /// Runs the commands of this release.
+    #[must_use]
+    pub fn of_release(mut self, release: Release) -> Self {
+        self.release = release;
         self
     }
 
@@ -100,7 +109,7 @@ impl Cli {
             command.uid(NOBODY).gid(NOBODY);
             command
         } else {
-            clean_command(&self.folder)
+            command_of(self.release.binary(), &self.folder)
         });
         command
             .args(args)
@@ -195,6 +204,7 @@ fn give_away(path: &Path) {
 /// error instead of the signal that would end it: so a test can fill the disk without root.
 /// The words before it are those of a program that runs it in its own place.
 pub(crate) fn node_command<'a>(
+    release: Release,
     folder: &Path,
     before: impl IntoIterator<Item = &'a str>,
 ) -> std::process::Command {
@@ -203,17 +213,13 @@ pub(crate) fn node_command<'a>(
     command
         .args(words)
         .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-        .arg(binary::counterfoil())
+        .arg(release.binary())
         .arg("serve");
     command
 }
 
-/// `counterfoil` in `folder` with its data under `folder/data`, without the settings of whoever
-/// runs the tests.
-pub(crate) fn clean_command(folder: &Path) -> std::process::Command {
-    command_of(binary::counterfoil(), folder)
-}
-
+/// The binary in `folder` with its data under `folder/data`, without the settings of whoever runs
+/// the tests.
 fn command_of(binary: &Path, folder: &Path) -> std::process::Command {
     let mut command = std::process::Command::new(binary);
     for (name, _) in std::env::vars_os() {

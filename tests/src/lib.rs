@@ -40,6 +40,7 @@ mod wire;
 
 pub use answers::{Answers, Told, second_effects};
 pub use api::{Api, Call};
+pub use binary::Release;
 pub use cli::{Cli, Ran};
 pub use cluster::Cluster;
 pub use collector::{Collector, Sent};

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::beside::{self, Tokens};
+use crate::binary::Release;
 use crate::databases::Databases;
 use crate::network::Network;
 use crate::stores::Tenancy;
@@ -48,6 +49,7 @@ pub struct Node {
     /// The other processes, where a node is several: what happens to it happens to them.
     beside: Vec<Node>,
     tokens: Arc<Tokens>,
+    release: Release,
     /// Where it is cut off from others.
     network: Option<Network>,
     _slot: Option<SemaphorePermit<'static>>,
@@ -112,6 +114,7 @@ impl Node {
             among_others: Vec::new(),
             beside: Vec::new(),
             tokens: Arc::default(),
+            release: Release::This,
             network: None,
             _slot: slot,
         }
@@ -182,6 +185,11 @@ impl Node {
         self.url = format!("http://{}:{port}", self.host());
         self.process = Some(self.spawn(port));
         self.beside.iter_mut().for_each(Node::begin_restart);
+    }
+
+    /// From its next start on it runs this release.
+    pub fn take_release(&mut self, release: Release) {
+        self.release = release;
     }
 
     /// From its next start on it is in a network of its own.
@@ -356,7 +364,7 @@ impl Node {
 
         let network = self.network.as_ref();
         let enter = network.map(Network::enter).into_iter().flatten();
-        cli::node_command(self.folder.path(), enter)
+        cli::node_command(self.release, self.folder.path(), enter)
             .env("COUNTERFOIL_LISTEN", format!("{}:{port}", self.host()))
             .env("COUNTERFOIL_LOG_FORMAT", "pretty")
             .env("NO_COLOR", "1")

@@ -80,6 +80,11 @@ impl Callers {
         all
     }
 
+    /// Whom they order for.
+    pub fn customers(&self) -> &[String] {
+        &self.customers
+    }
+
     /// Asserts that every call so far was answered at once, or after one repeat at the next node.
     pub fn have_repeated_once_at_most(&self) {
         let troubled = self.troubled.lock().unwrap_or_else(PoisonError::into_inner);

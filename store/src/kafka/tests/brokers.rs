@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::support::{BOOKINGS, Deployment, ROOMS, SHARDS, command, eventually, owned, shard};
+use super::support::{
+    BOOKINGS, Deployment, ROOMS, SHARDS, command, confirmed, eventually, owned, shard,
+};
 use super::*;
 
 /// A Kafka that ends with the value.
@@ -92,14 +94,7 @@ async fn all_goes_on_by_itself_when_a_broker_that_was_killed_is_back() {
 
     kafka.order("up");
     let back = Instant::now();
-    while !rooms.confirm(to).await {
-        assert!(
-            back.elapsed() < Duration::from_secs(30),
-            "it is not confirmed again"
-        );
-        // Without its shards it is refused at once.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    confirmed(&rooms, to, Duration::from_secs(30)).await;
     eprintln!(
         "a shard was confirmed {:?} after the broker was back",
         back.elapsed()

@@ -10,7 +10,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::value::RawValue;
 
 use super::support::{
-    BOOKINGS, Deployment, ROOMS, SHARDS, Taken, command, event, eventually, in_touch, owned, shard,
+    BOOKINGS, Deployment, ROOMS, SHARDS, Taken, command, confirmed, event, eventually, in_touch,
+    owned, shard,
 };
 use super::*;
 use crate::kafka::topics::found;
@@ -188,7 +189,7 @@ async fn topics_that_are_deleted_under_running_nodes_are_created_anew_and_all_go
     eprintln!("the topics were there again after {:?}", deleted.elapsed());
     owned(&rooms, usize::from(SHARDS)).await;
     owned(&bookings, usize::from(SHARDS)).await;
-    assert!(rooms.confirm(shard(ROOMS, 2)).await);
+    confirmed(&rooms, shard(ROOMS, 2), NEEDS).await;
     sequence += 1_000;
     goes_on(&bookings, &rooms, &at_rooms, &mut sequence).await;
     eprintln!("all goes on after {:?}", deleted.elapsed());

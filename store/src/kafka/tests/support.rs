@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -237,6 +237,16 @@ pub(super) async fn owned(node: &Kafka, shards: usize) {
         waited.is_ok(),
         "{shards} shards were to be assigned, and {assigned} are"
     );
+}
+
+/// Waits until the coordinator confirms that a shard is the node's, which may be on its way back
+/// into the group. Whoever is lost is refused at once.
+pub(super) async fn confirmed(node: &Kafka, shard: ShardId, within: Duration) {
+    let began = Instant::now();
+    while !node.confirm(shard).await {
+        assert!(began.elapsed() < within, "{shard} is not confirmed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Waits until a node that owns nothing is in touch, so that it may ask.
