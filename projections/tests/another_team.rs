@@ -199,6 +199,8 @@ async fn the_view_is_rebuilt_beside_the_one_that_answers_and_repairs_it() {
         office.bring(parcel, 2, "Bergen");
     }
     office.answers(1).await;
+    // What it takes in later would be right again.
+    assert_eq!(office.place(7, 2).await, "Bergen");
     office.store.misplace(1, Uuid::from_u128(7));
     assert_eq!(office.place(7, 2).await, "nowhere");
 

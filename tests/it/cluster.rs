@@ -7,6 +7,7 @@ mod cuts;
 mod nodes;
 mod relays;
 mod roles;
+mod servers;
 mod services;
 mod storms;
 mod topics;

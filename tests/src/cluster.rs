@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::databases::Databases;
-use crate::{Api, Node, ViewStores, Wire, eventually_within};
+use crate::{Api, Node, NodeServer, OwnServers, ViewStores, Wire, eventually_within};
 
 /// From the death of a node to its shards served by others: the session that Kafka allows, and what
 /// is lost to a busy machine.
@@ -46,6 +46,15 @@ impl Cluster {
         let stores = ViewStores::of_this_run();
         let prepared = Node::prepared_together(&databases, stores, nodes).await;
         Self::begun(prepared, |_| settings.to_vec()).await
+    }
+
+    /// So many nodes on servers that are the test's own.
+    pub async fn on(servers: &OwnServers<NodeServer>, nodes: u32) -> Self {
+        let databases = Arc::new(Databases::at(servers.postgres()).await);
+        let stores = ViewStores::of_this_run();
+        let prepared = Node::prepared_together(&databases, stores, nodes).await;
+        let kafka = servers.kafka();
+        Self::begun(prepared, |_| vec![("COUNTERFOIL_LOG_URL", &kafka)]).await
     }
 
     /// A node for each of these roles, which share their views, whatever the run is about.
@@ -153,12 +162,12 @@ impl Cluster {
         };
         for (number, node) in cluster.nodes.iter_mut().enumerate() {
             let name = format!("node-{}", number + 1);
-            let mut environment = own(number);
-            environment.extend([
+            let mut environment = vec![
                 ("COUNTERFOIL_LOG_URL", kafka.as_str()),
                 ("COUNTERFOIL_NAMESPACE", &namespace),
                 ("COUNTERFOIL_NODE_ID", &name),
-            ]);
+            ];
+            environment.extend(own(number));
             node.set_environment(&environment);
             node.begin_restart();
         }

@@ -34,7 +34,15 @@ impl Databases {
 
     /// Databases on the server, whatever the run is about.
     pub(crate) async fn on_server() -> Self {
-        let server = Server::of_this_run();
+        Self::on(Server::of_this_run()).await
+    }
+
+    /// Databases on a certain server.
+    pub(crate) async fn at(url: String) -> Self {
+        Self::on(Server::at(url)).await
+    }
+
+    async fn on(server: Server) -> Self {
         let made = server.run(|name| format!("CREATE DATABASE {name}")).await;
         made.expect("the databases can be made");
         Self {
@@ -80,8 +88,12 @@ impl Server {
     fn of_this_run() -> Self {
         let variable = "COUNTERFOIL_TEST_POSTGRES_URL";
         let url = std::env::var(variable);
+        Self::at(url.unwrap_or_else(|_| panic!("{variable} is not set; see CONTRIBUTING.md")))
+    }
+
+    fn at(url: String) -> Self {
         Self {
-            url: url.unwrap_or_else(|_| panic!("{variable} is not set; see CONTRIBUTING.md")),
+            url,
             prefix: format!("counterfoil_test_{}", Uuid::now_v7().simple()),
         }
     }

@@ -52,7 +52,7 @@ pub use node::Node;
 pub use pieces::Pieces;
 pub use response::{Response, cents, time};
 pub use seen::Seen;
-pub use servers::{OwnServers, Server};
+pub use servers::{NodeServer, OwnServer, OwnServers, Server};
 pub use shared::Shared;
 pub use shop::{Customer, Placed, in_state, reserved_cents};
 pub use stores::ViewStores;

@@ -1,0 +1,46 @@
+//! The servers under three nodes are killed, stand still, and come back: no caller that repeats with
+//! its key goes without an answer, and the books balance.
+
+use tests::{Cluster, NodeServer, OwnServers, eventually_within};
+
+use super::callers::{Callers, GOES_ON_WITHIN};
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL and Kafka: servers of its own, by .ci/services"]
+async fn a_kafka_that_is_killed_or_stands_still_costs_nobody_anything() {
+    trouble(NodeServer::Kafka, "Kafka").await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL and Kafka: servers of its own, by .ci/services"]
+async fn a_postgresql_that_is_killed_or_stands_still_costs_nobody_anything() {
+    trouble(NodeServer::Postgres, "database").await;
+}
+
+async fn trouble(server: NodeServer, named: &str) {
+    let servers = OwnServers::of_nodes().await;
+    let cluster = Cluster::on(&servers, 3).await;
+    let callers = Callers::begin(&cluster).await;
+    callers.go_on().await;
+
+    servers.kill(server).await;
+    servers.up(server).await;
+    callers.go_on().await;
+
+    servers.pause(server).await;
+    every_node_names(&cluster, named).await;
+    servers.resume(server).await;
+    callers.go_on().await;
+    callers.end(&cluster).await;
+}
+
+/// Waits until readiness says at each node what is in the way.
+async fn every_node_names(cluster: &Cluster, named: &str) {
+    for api in cluster.apis() {
+        eventually_within(GOES_ON_WITHIN, "the node names what is away", async || {
+            let ready = api.get("/health/ready").answer().await.ok()?;
+            ready.text.contains(named).then_some(())
+        })
+        .await;
+    }
+}
