@@ -11,7 +11,7 @@ pub enum ClientError {
     /// `--url` is not an address this client can use.
     #[error("url must be http(s)://[USER:PASSWORD@]HOST[:PORT], got {url:?}: {reason}")]
     Url {
-        /// The address, without its password.
+        /// The address, with `***` in the place of user and password.
         url: String,
         /// What is wrong with it.
         reason: String,
@@ -62,7 +62,8 @@ pub enum ClientError {
     /// The answer is not what the contract promises: another version, or no Counterfoil at all.
     #[error("{url} answered in a way this client does not understand: {reason}")]
     Answer {
-        /// The node's address.
+        /// What was asked: the address of the call, or the name of a header that cannot be
+        /// sent.
         url: String,
         /// What is not as promised.
         reason: String,

@@ -80,7 +80,7 @@ pub enum Freshness {
     AsItIs,
     /// At least what the token names, waiting for it.
     AtLeast {
-        /// A `Consistency-Token`, as an answer carried it.
+        /// The `Consistency-Token` of an answer, or several joined by commas.
         token: String,
         /// How long the node may wait for it.
         wait: Duration,

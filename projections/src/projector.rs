@@ -124,7 +124,7 @@ pub(crate) struct Written<E> {
     pub waiting: Arc<Waiting>,
     /// How the projector is getting on, for whoever asks.
     pub progress: Arc<Progress>,
-    /// Raised when the generation turns out to be damaged.
+    /// Raised when the generation is damaged, is another deployment's, or its code has panicked.
     pub alarm: Arc<Alarm>,
     /// When it is over, another node may feed the generation, and this one writes nothing more.
     pub tenure: Lease,

@@ -19,7 +19,7 @@ pub enum Unresolved {
     UnknownDefinition {
         /// The saga's name, as stored.
         name: String,
-        /// The version that the run began with.
+        /// The version that the run is stored under.
         version: u16,
     },
     /// The written step that carries the run over panicked.
@@ -29,7 +29,7 @@ pub enum Unresolved {
         name: &'static str,
         /// The version that carries over.
         version: u16,
-        /// The version that the run began with.
+        /// The version that the run is stored under.
         from: u16,
         /// The text of the panic.
         panic: String,

@@ -108,9 +108,9 @@ pub enum Mistake {
         event: &'static str,
         /// The service in which it happens.
         of: Service,
-        /// The name of the handler that would hear it.
+        /// The name of the handler that names it first.
         one: &'static str,
-        /// The name of the handler that never would.
+        /// The name of the one that names it again; the same, if that names it twice.
         other: &'static str,
     },
 }

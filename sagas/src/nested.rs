@@ -72,9 +72,9 @@ pub struct SagaCompensated {
 wire_messages! {
     /// What a nested saga answers.
     pub enum NestedReply {
-        /// It has come to its end.
+        /// What it was begun for has happened: it has completed, or was given up after its pivot.
         Completed(NoDetails) = "saga.completed" 1,
-        /// It has undone what it had done, or had never begun.
+        /// It has undone what it had done, was given up before its pivot, or had never begun.
         Compensated(SagaCompensated) = "saga.compensated" 1,
         /// It was asked to compensate, but had completed past its pivot.
         Irreversible(NoDetails) = "saga.irreversible" 1,

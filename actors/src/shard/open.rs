@@ -126,8 +126,10 @@ impl<E: Entity> Shard<E> {
                     Err(error) => self.cannot_open(error.chain()),
                 }
             } else {
-                // As it should be while shards move.
+                // As it should be while shards move. One that somebody else has taken over is not
+                // served here any more, and readiness says so.
                 tracing::debug!(shard = %self.parts.shard, "the shard is not confirmed");
+                self.tell(false, |parts| &parts.open);
                 self.tell_trouble(Some("nobody confirms that it is this node's".to_owned()));
             }
 

@@ -36,7 +36,7 @@ pub struct MoneyInput {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct OrderLine {
-    /// The article's number.
+    /// What identifies the article (SKU): any text.
     #[schema(min_length = 1, max_length = 200, example = "981760")]
     pub sku: String,
     /// What the article is called.
@@ -54,7 +54,7 @@ pub struct OrderLine {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct NewOrderLine {
-    /// The article's number.
+    /// What identifies the article (SKU): any text.
     #[schema(
         min_length = 1,
         max_length = 200,
@@ -90,7 +90,8 @@ pub struct NewCustomer {
         example = "Ada Park"
     )]
     pub name: String,
-    /// The most that its open orders may reserve together.
+    /// The most that the customer's orders may reserve together. An approved order keeps its
+    /// reservation, shipped or not, until it is cancelled.
     pub credit_limit: MoneyInput,
 }
 
@@ -117,7 +118,7 @@ pub struct LimitCorrection {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct NewOrder {
-    /// Whose credit it needs.
+    /// The customer who orders, and whose credit the total is reserved from.
     pub customer_id: Uuid,
     /// Above 0.
     #[schema(required = false)]
@@ -139,7 +140,7 @@ pub struct NewOrder {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorReason {
-    /// Why; absent where nobody has said.
+    /// Why the operator acts; may be left out.
     #[schema(
         required = false,
         min_length = 1,
@@ -157,7 +158,7 @@ pub struct OperatorReason {
 pub struct SagaBulk {
     /// What is done to each.
     pub action: SagaAction,
-    /// Which sagas are meant.
+    /// Which sagas are meant. Without it all that are `STUCK`; a cancel needs it.
     #[schema(required = false)]
     pub filter: Option<SagaBulkFilter>,
     /// Only tells what would be meant.
@@ -172,7 +173,7 @@ pub struct SagaBulk {
         example = "The customer answers again"
     )]
     pub reason: Option<String>,
-    /// At most so many at once; the answer's `next` goes on with the others.
+    /// Acts on at most this many; to go on, send the answer's `next` as `cursor`.
     #[schema(required = false, minimum = 1, maximum = 500, default = 100)]
     pub limit: Option<u32>,
     /// The `next` of the answer before.
@@ -233,7 +234,7 @@ pub struct MessageEdit {
 pub struct ParkedBulk {
     /// What is done to each.
     pub action: ParkedAction,
-    /// Which messages are meant.
+    /// Which messages are meant. Without it all; a discard needs it.
     #[schema(required = false)]
     pub filter: Option<ParkedBulkFilter>,
     /// Only tells what would be meant.
@@ -248,7 +249,7 @@ pub struct ParkedBulk {
         example = "The customer answers again"
     )]
     pub reason: Option<String>,
-    /// At most so many at once; the answer's `next` goes on with the others.
+    /// Acts on at most this many; to go on, send the answer's `next` as `cursor`.
     #[schema(required = false, minimum = 1, maximum = 500, default = 100)]
     pub limit: Option<u32>,
     /// The `next` of the answer before.
@@ -278,7 +279,7 @@ pub struct InViewsBulk {
         example = "The event can be read again"
     )]
     pub reason: Option<String>,
-    /// At most so many at once; the answer's `next` goes on with the others.
+    /// Acts on at most this many; to go on, send the answer's `next` as `cursor`.
     #[schema(required = false, minimum = 1, maximum = 500, default = 100)]
     pub limit: Option<u32>,
     /// The `next` of the answer before.

@@ -47,7 +47,7 @@ pub fn routes(config: &mut ServiceConfig) {
         );
 }
 
-/// All views.
+/// All views that the node knows, with their states.
 #[derive(Serialize, ToSchema)]
 pub struct ViewList {
     views: Vec<ViewStatus>,

@@ -45,7 +45,7 @@ pub struct OperatorAction {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When it was done.
+    /// When it was done, or asked for in an action that ends in `-asked`.
     #[schema(value_type = schema::Time)]
     pub time: Timestamp,
     /// How it was before, and after: states of a saga; of a message its cause, and the body that

@@ -76,18 +76,18 @@ pub struct SagaDetails {
 /// One step of a saga.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SagaStep {
-    /// Unique within the saga.
+    /// The step's name, unique within the saga.
     pub name: String,
     /// `local`, or the service that takes part.
     pub kind: String,
     /// How far it has come.
     #[schema(value_type = schema::StepState)]
     pub state: StepState,
-    /// When the state was reached; absent as long as the step is to come.
+    /// When the state was reached; absent while it is `REMAINING`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Time>)]
     pub at: Option<Timestamp>,
-    /// What the step shows of itself, in words.
+    /// More about the state, where there is more to say: the name of a reason, or words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The newest attempts of one that asks another service, oldest first, ten at most; not in a
@@ -160,7 +160,7 @@ pub struct ClusterState {
     pub node_id: String,
     /// In the order of their names.
     pub nodes: Vec<NodeState>,
-    /// The shards that a node has owned, by service and number.
+    /// All shards that any node has ever taken over, by service and number.
     pub shards: Vec<ShardState>,
 }
 
@@ -178,7 +178,7 @@ pub enum NodePresence {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeState {
-    /// Unique in the cluster.
+    /// The node's name, unique in the cluster.
     pub node_id: String,
     /// Whether it is there.
     pub state: NodePresence,

@@ -63,7 +63,8 @@ pub struct Parked {
     pub message_type: String,
     /// How many messages are parked for the entity, this one included.
     pub messages: u64,
-    /// How often the service has tried to process it.
+    /// How often it has been tried since it was parked or last replayed; what can never succeed
+    /// counts as tried as often as is allowed.
     pub attempts: u32,
     /// When it was parked.
     #[schema(value_type = schema::Time)]
@@ -121,10 +122,10 @@ pub struct QuarantineCause {
     pub view: Option<&'static str>,
     /// How many, without those that wait behind them.
     pub messages: u64,
-    /// When the oldest of them came into quarantine.
+    /// When the oldest of them was parked; where a view is named, when it came into quarantine.
     #[schema(value_type = schema::Time)]
     pub since: Timestamp,
-    /// When the newest of them came into quarantine.
+    /// When the newest of them was parked; where a view is named, when it came into quarantine.
     #[schema(value_type = schema::Time)]
     pub newest: Timestamp,
 }

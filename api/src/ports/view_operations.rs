@@ -28,11 +28,11 @@ pub enum ViewState {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ViewStatus {
-    /// Unique among the views.
+    /// The view's name: `documents` or `search`.
     pub name: String,
     /// What keeps it, for example `sqlite` or `elasticsearch`.
     pub backend: String,
-    /// What it is at.
+    /// Whether it answers, is rebuilt, or has failed.
     pub state: ViewState,
     /// Committed events it has not taken in.
     pub lag: u64,

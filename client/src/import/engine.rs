@@ -45,7 +45,7 @@ pub struct Options {
 pub struct Report {
     /// What was done, as far as it went.
     pub summary: Summary,
-    /// What has ended the import before the end of its input.
+    /// What has stopped the import before the views showed all of it; absent when nothing has.
     pub failure: Option<ClientError>,
 }
 

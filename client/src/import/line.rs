@@ -38,7 +38,7 @@ pub enum Entry {
 #[derive(Debug, Clone, PartialEq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrderLine {
-    /// The article's number.
+    /// What identifies the article (SKU): any text.
     pub sku: String,
     /// What the article is called.
     pub name: String,

@@ -18,9 +18,9 @@ const MOST_QUEUED_BYTES: usize = 16 * 1024 * 1024;
 pub struct Task {
     /// Its number in the input.
     pub line: u64,
-    /// Its size in memory, in bytes.
+    /// The length of its text, in bytes; it bounds what waits.
     pub size: usize,
-    /// How far the input moves when it has ended, in bytes of the file.
+    /// How far the progress moves when the line has ended, in bytes of the file.
     pub advance: u64,
     /// What it asks for.
     pub entry: Entry,

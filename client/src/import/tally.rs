@@ -30,7 +30,7 @@ pub struct Summary {
     pub states: BTreeMap<OrderState, u64>,
     /// Rejected orders by their reason.
     pub rejected_by: BTreeMap<String, u64>,
-    /// Orders that could not be shipped or cancelled.
+    /// Lines that asked to ship or cancel an order, and were refused.
     pub refused: Refused,
     /// Lines that were not played.
     pub skipped: u64,
@@ -46,12 +46,12 @@ pub struct Summary {
     pub errors: Vec<LineError>,
 }
 
-/// Orders whose state did not allow what a line asked for.
+/// Lines whose order was in a state that did not allow what they asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Refused {
-    /// How many were not shipped.
+    /// How many asked to ship in vain.
     pub ship_refused: u64,
-    /// How many were not cancelled.
+    /// How many asked to cancel in vain.
     pub cancel_refused: u64,
 }
 
@@ -86,7 +86,7 @@ pub struct Tally {
     pub orders: u64,
     states: BTreeMap<OrderState, u64>,
     rejected_by: BTreeMap<String, u64>,
-    /// Orders that could not be shipped or cancelled.
+    /// Lines that asked to ship or cancel an order, and were refused.
     pub refused: Refused,
     skipped: u64,
     errors: Vec<LineError>,
@@ -94,7 +94,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Final states are told even when no order has come to them.
+    /// Nothing is counted yet. The summary shows APPROVED, CANCELLED, REJECTED and SHIPPED even
+    /// at 0.
     pub fn new() -> Self {
         let states = [
             OrderState::Approved,

@@ -37,7 +37,7 @@ pub(crate) struct Followed<E> {
     pub versions: Arc<dyn VersionReader>,
     /// The readers that wait for what the other node takes in.
     pub waiting: Arc<Waiting>,
-    /// How the other node is getting on, for whoever asks.
+    /// Whether this node's looks at the generation succeed, and what they found, for whoever asks.
     pub progress: Arc<Progress>,
 }
 

@@ -56,7 +56,7 @@ pub(super) struct Parts<P: Projection> {
     pub waiting: Arc<Waiting>,
     /// How it is getting on, for whoever asks.
     pub progress: Arc<Progress>,
-    /// Raised when the generation turns out to be damaged.
+    /// Raised when the generation is damaged, is another deployment's, or its code has panicked.
     pub alarm: Arc<Alarm>,
     /// When it is over, the worker writes nothing more.
     pub tenure: Lease,

@@ -89,7 +89,7 @@ pub struct BuildProgress {
 /// What was done of a stage, and since when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Work {
-    /// When the stage began, or went on after a restart.
+    /// What was `done` when the stage began, or went on after a restart.
     pub begun_at: u64,
     /// How much of the stage is done, in what the stage counts.
     pub done: u64,

@@ -278,10 +278,13 @@ fn a_shard_that_another_node_has_taken_over_reloads_when_it_is_confirmed() {
             while !agency.node.troubles().iter().any(unconfirmed) {
                 tokio::task::yield_now().await;
             }
+            let (open, all) = agency.node.open_shards();
+            assert!(open < all, "{open} of {all} shards are served");
             given.is_silent.store(false, Ordering::Relaxed);
         };
         let (created, ()) = tokio::join!(created, confirmed);
         created.unwrap();
+        agency.node.opened().await;
         agency.close().await;
     });
 }

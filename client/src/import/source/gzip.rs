@@ -14,7 +14,8 @@ pub struct Members<R> {
 }
 
 impl<R: BufRead> Members<R> {
-    /// Starts with the first member; nothing is read yet.
+    /// Starts with the first member, and reads its header at once; an error shows at the first
+    /// read.
     pub fn new(input: R) -> Self {
         Self {
             member: Some(GzDecoder::new(input)),

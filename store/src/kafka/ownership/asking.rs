@@ -40,15 +40,17 @@ impl Member {
             // A question of one that the group has lost is refused, and the client takes every
             // refusal for a loss: it gives up its way back into the group, and begins anew under
             // another name. The coordinator then waits for the one it has given up as long as for
-            // a dead node. Nothing is confirmed for so long anyway.
-            if askers.is_empty() || self.is_lost() {
+            // a dead node. Nothing is confirmed for so long anyway. The client knows of a loss
+            // first. What it has not sent yet by then it sends behind it, once: that is not known.
+            if askers.is_empty() || consumer.assignment_lost() || self.is_lost() {
                 continue;
             }
 
             let confirmed = self.ask(consumer, askers.keys().copied());
             for (partition, askers) in askers {
                 // What was taken away in the meantime is not this node's either.
-                let confirmed = confirmed.contains(&partition) && self.holds(partition);
+                let confirmed =
+                    confirmed.contains(&partition) && !self.is_lost() && self.holds(partition);
                 for asker in askers {
                     let _ = asker.send(confirmed);
                 }

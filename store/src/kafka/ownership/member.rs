@@ -33,7 +33,7 @@ pub(super) struct Member {
 #[derive(Debug, Default)]
 struct InGroup {
     takes_part: bool,
-    /// It took part, and does not now.
+    /// It took part, and has not heard since what is its own.
     is_lost: bool,
     /// Partitions that are assigned, but not read yet.
     gained: BTreeSet<i32>,
@@ -114,7 +114,6 @@ impl Member {
     /// gets again may have been.
     pub(super) fn gain(&self, partitions: &BTreeSet<i32>) {
         let mut place = lock(&self.place);
-        place.is_lost = false;
         place.gained.extend(partitions);
         let kept = std::mem::take(&mut place.kept);
         drop(place);
@@ -122,14 +121,23 @@ impl Member {
         if !kept.is_empty() {
             self.reader.end(self.service, &kept);
             let away = &kept - partitions;
-            self.assignments.remove(self.service, &away);
-            info!(service = %self.service, kafka.partitions = ?away, "other nodes have these now");
+            if !away.is_empty() {
+                // Whoever has waited for these is to ask the others.
+                lock(&self.place).takes_part = true;
+                self.assignments.remove(self.service, &away);
+                info!(
+                    service = %self.service, kafka.partitions = ?away,
+                    "other nodes have these now"
+                );
+            }
         }
 
         // At once, so that a node that starts takes part, and is ready, when its shards are its
         // own.
         self.begin_reading();
-        lock(&self.place).takes_part = true;
+        let mut place = lock(&self.place);
+        place.takes_part = true;
+        place.is_lost = false;
     }
 
     /// The group has lost the node.

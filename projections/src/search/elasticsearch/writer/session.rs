@@ -15,7 +15,7 @@ pub(super) struct Session {
     pub stored: GenerationState,
     /// Of the newest commit. Stored with the next one, or before.
     pub committed: Positions,
-    /// Which write of the state that is; absent before the first.
+    /// The write that `stored` is from, so that nobody else's is overwritten.
     pub written: Option<Written>,
     /// Entities that are taken in no longer; durable with the next commit.
     pub quarantined: Vec<QuarantinedEntity>,

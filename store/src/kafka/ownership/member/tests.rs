@@ -41,6 +41,11 @@ fn what_is_kept_is_served_on_and_begins_anew_when_the_group_gives_it_back() {
         "others may have had it"
     );
     assert!(!member.holds(2) && !member.reader.reads(ROOMS, 2));
+
+    member.keep(&BTreeSet::from([1]));
+    member.gain(&BTreeSet::new());
+    assert!(!member.is_lost() && !member.holds(1) && !member.reader.reads(ROOMS, 1));
+    assert_eq!(member.participation(), Participation::Full);
 }
 
 #[test]
