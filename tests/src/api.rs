@@ -22,6 +22,7 @@ use crate::{Response, http};
 const ANSWER_BOUND: Duration = Duration::from_secs(60);
 
 const TOKEN: &str = "consistency-token";
+const KEY: &str = "idempotency-key";
 
 /// A client of one node. Each test makes its own: connections belong to the runtime that opened
 /// them.
@@ -145,7 +146,7 @@ impl Call {
 
     /// `Idempotency-Key`.
     pub fn key(self, key: &str) -> Self {
-        self.header("idempotency-key", key)
+        self.header(KEY, key)
     }
 
     /// `Prefer: wait=N`.
@@ -176,7 +177,23 @@ impl Call {
     }
 
     /// Sends the call; an error means that no (complete) answer came.
-    pub async fn answer(mut self) -> anyhow::Result<Response> {
+    ///
+    /// Where it goes to several processes, one that meets a 503 is repeated once, as the contract
+    /// asks of callers, if it is a query or has a key: the shards of a process that was killed are
+    /// nobody's for longer than a call waits.
+    pub async fn answer(self) -> anyhow::Result<Response> {
+        let has_key = self.headers.iter().any(|(name, _)| name == KEY);
+        let may_repeat = self.tokens.is_some() && (has_key || self.method == Method::GET);
+        let again = may_repeat.then(|| self.clone());
+
+        let answer = self.answered().await?;
+        match again {
+            Some(again) if answer.status == 503 => again.answered().await,
+            _ => Ok(answer),
+        }
+    }
+
+    async fn answered(mut self) -> anyhow::Result<Response> {
         let call = format!("{} {}", self.method, self.url);
         let names_tokens = self.headers.iter().any(|(name, _)| name == TOKEN);
         let seen = self.tokens.as_ref().and_then(|tokens| tokens.all());
