@@ -81,3 +81,21 @@ pub trait Trouble: fmt::Debug + Send + Sync {
     /// Of a delivery.
     fn delivery(&self) -> DeliveryFate;
 }
+
+/// Nothing goes wrong: for whoever looks from outside.
+#[derive(Debug)]
+pub struct NoTrouble;
+
+impl Trouble for NoTrouble {
+    fn call(&self, _: &str) -> CallFate {
+        CallFate::default()
+    }
+
+    fn answers(&self, _: &str) -> bool {
+        true
+    }
+
+    fn delivery(&self) -> DeliveryFate {
+        DeliveryFate::Arrives(Duration::ZERO)
+    }
+}

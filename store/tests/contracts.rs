@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use sagas::ShardId;
@@ -14,7 +13,7 @@ use store::journal::commit_store::{
     Batch, Claim, CommitStore, Failure, Prune, Pruned, StoreAnswer,
 };
 use store::journal::{Patience, testing};
-use store::simulated::{CallFate, DeliveryFate, SimulatedLog, SimulatedStore, Template, Trouble};
+use store::simulated::{NoTrouble, SimulatedLog, SimulatedStore, Template};
 use store::testing::{BOOKINGS, BOOKINGS_SCHEMA, Ground};
 use store::{ServiceDatabase, commit_store_contract, log_contract};
 use tokio::runtime::Runtime;
@@ -45,10 +44,10 @@ fn in_memory(runtime: &Runtime) -> (ServiceDatabase, Open) {
         .copy()
         .unwrap()
         .remove(0);
-    let database = disk.opened(Arc::new(Untroubled)).unwrap();
+    let database = disk.opened(Arc::new(NoTrouble)).unwrap();
     let open: Open = Box::new(move |faults| {
         let store = disk.commit_store(faults).unwrap();
-        Box::new(SimulatedStore::new(store, BOOKINGS, Arc::new(Untroubled)))
+        Box::new(SimulatedStore::new(store, BOOKINGS, Arc::new(NoTrouble)))
     });
     (database, open)
 }
@@ -56,27 +55,9 @@ fn in_memory(runtime: &Runtime) -> (ServiceDatabase, Open) {
 fn simulated_log(database: &ServiceDatabase, faults: Faults) -> testing::Logs {
     let (log, publisher) = testing::embedded(database, faults);
     (
-        Arc::new(SimulatedLog::new(log, Arc::new(Untroubled))),
+        Arc::new(SimulatedLog::new(log, Arc::new(NoTrouble))),
         publisher,
     )
-}
-
-/// Nothing goes wrong.
-#[derive(Debug)]
-struct Untroubled;
-
-impl Trouble for Untroubled {
-    fn call(&self, _: &str) -> CallFate {
-        CallFate::default()
-    }
-
-    fn answers(&self, _: &str) -> bool {
-        true
-    }
-
-    fn delivery(&self) -> DeliveryFate {
-        DeliveryFate::Arrives(Duration::ZERO)
-    }
 }
 
 /// A commit store that counts what is written.

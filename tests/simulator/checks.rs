@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use actors::ShardSnapshot;
 use domain::saga::DEFINITIONS;
@@ -10,7 +9,7 @@ use domain::{Order, OrderState, RejectionReason, Service};
 use sagas::{SagaState, ShardId};
 use serde_json::Value;
 use store::inspection::{SagaFilter, list_sagas};
-use store::simulated::{CallFate, DeliveryFate, MemoryDatabase, Trouble};
+use store::simulated::{MemoryDatabase, NoTrouble, Trouble};
 use store::{Clock, Destination, Message, ServiceDatabase, SourceStream};
 use tests::{CreditModel, second_effects};
 use uuid::Uuid;
@@ -26,24 +25,6 @@ use crate::world::World;
 /// As many actors of one kind stay in memory, shard by shard: entities, and sagas.
 pub const LIVE_ACTORS: usize = 1;
 const KINDS_OF_ACTORS: usize = 2;
-
-/// Nothing goes wrong: for whoever looks from outside.
-#[derive(Debug)]
-struct NoTrouble;
-
-impl Trouble for NoTrouble {
-    fn call(&self, _: &str) -> CallFate {
-        CallFate::default()
-    }
-
-    fn answers(&self, _: &str) -> bool {
-        true
-    }
-
-    fn delivery(&self) -> DeliveryFate {
-        DeliveryFate::Arrives(Duration::ZERO)
-    }
-}
 
 /// For whoever looks from outside.
 pub fn no_trouble() -> Arc<dyn Trouble> {
