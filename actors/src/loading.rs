@@ -109,7 +109,7 @@ fn fold<E: Entity>(before: Option<E>, id: Uuid, message: &Message) -> Result<E, 
 
     match caught(|| E::fold(before, id, &event, time)) {
         Ok(Some(state)) => Ok(state),
-        Ok(None) => Err(history::without_beginning(message)),
+        Ok(None) => Err(history::out_of_place(message)),
         Err(panic) => Err(StoreError::Corrupt {
             what: format!("event {} of {id}", message.version),
             source: format!("its service panicked over it: {panic}").into(),

@@ -24,18 +24,11 @@ impl Entity for AuditedCustomer {
     const SNAPSHOT_FORM: u16 = domain::customer::SNAPSHOT_FORM;
 
     fn first(id: Uuid, message: &Message) -> Result<Self, Mismatch> {
-        match decode(message).map_err(|e| Mismatch::unreadable("event", &e))? {
-            CustomerEvent::Created(created) => Ok(AuditedCustomer(Customer::created(
-                CustomerId(id),
-                &created,
-                message.time,
-            ))),
-            _ => Err(Mismatch::new(
-                "first event",
-                "customer.created",
-                &message.name,
-            )),
-        }
+        let event = decode(message).map_err(|e| Mismatch::unreadable("event", &e))?;
+        let customer = Customer::folded(None, CustomerId(id), &event, message.time);
+        let other = || Mismatch::new("first event", "customer.created", &message.name);
+
+        customer.map(AuditedCustomer).ok_or_else(other)
     }
 
     fn next(&mut self, message: &Message) -> Result<(), Mismatch> {
@@ -75,9 +68,8 @@ impl Entity for AuditedCustomer {
             return Err(Mismatch::new(what, expected, told));
         }
 
-        self.0.apply(&event, message.time);
-
-        Ok(())
+        let applied = self.0.apply(&event, message.time);
+        applied.map_err(|error| Mismatch::unreadable("event", &error))
     }
 
     fn document(&self) -> CustomerDocument {
@@ -129,13 +121,15 @@ impl Entity for AuditedOrder {
     const SNAPSHOT_FORM: u16 = domain::order::SNAPSHOT_FORM;
 
     fn first(id: Uuid, message: &Message) -> Result<Self, Mismatch> {
-        match decode(message).map_err(|e| Mismatch::unreadable("event", &e))? {
-            OrderEvent::Created(created) => Ok(AuditedOrder {
-                order: Order::created(OrderId(id), &created, message.time),
-                created: Arc::new(created),
-            }),
-            _ => Err(Mismatch::new("first event", "order.created", &message.name)),
-        }
+        let event: OrderEvent = decode(message).map_err(|e| Mismatch::unreadable("event", &e))?;
+        let order = Order::folded(None, OrderId(id), &event, message.time);
+        let other = || Mismatch::new("first event", "order.created", &message.name);
+
+        let (order, created) = order.zip(event.into_creation()).ok_or_else(other)?;
+        Ok(AuditedOrder {
+            order,
+            created: Arc::new(created),
+        })
     }
 
     fn next(&mut self, message: &Message) -> Result<(), Mismatch> {
@@ -149,8 +143,9 @@ impl Entity for AuditedOrder {
                 self.order.state.name(),
             ));
         }
-        self.order.apply(&event, message.time);
-        Ok(())
+
+        let applied = self.order.apply(&event, message.time);
+        applied.map_err(|error| Mismatch::unreadable("event", &error))
     }
 
     fn document(&self) -> OrderDocument {

@@ -92,11 +92,11 @@ fn create_order(
             .expect("the limit is high");
         // The credit is given back behind the saga's back, so that the next one finds as much.
         if let Some(event) = event {
-            customer.apply(&event, NOW);
+            customer.apply(&event, NOW).expect("it is no creation");
             let released = customer
                 .release(request.order_id, Some(request.amount))
                 .expect("it was reserved");
-            customer.apply(&released, NOW);
+            customer.apply(&released, NOW).expect("it is no creation");
         }
         let answer = CustomerAnswer {
             customer_name: customer.name.clone(),
@@ -111,7 +111,7 @@ fn create_order(
             let approved = order
                 .approve(reread, saga.data.customer_name.clone())
                 .expect("it is pending");
-            order.apply(&approved, NOW);
+            order.apply(&approved, NOW).expect("it is no creation");
         }
     }
 

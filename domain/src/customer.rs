@@ -7,7 +7,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::{CustomerId, OrderId};
-use crate::messages::CustomerAnswer;
+use crate::messages::{CreatedTwice, CustomerAnswer};
 use crate::money::Money;
 use crate::upcasting::CreditChangedV1;
 use sagas::countermeasures::CommutativeUpdate;
@@ -237,9 +237,12 @@ impl Customer {
     }
 
     /// The state after one more event.
-    pub fn apply(&mut self, event: &CustomerEvent, at: Timestamp) {
+    ///
+    /// # Errors
+    /// A second creation; the state is as it was.
+    pub fn apply(&mut self, event: &CustomerEvent, at: Timestamp) -> Result<(), CreatedTwice> {
         match event {
-            CustomerEvent::Created(created) => *self = Customer::created(self.id, created, at),
+            CustomerEvent::Created(_) => return Err(CreatedTwice),
             CustomerEvent::CreditReserved(change) | CustomerEvent::CreditReleased(change) => {
                 let limit = change.credit_limit.unwrap_or(self.credit_limit);
                 self.balance(limit, change.available_credit, at);
@@ -249,6 +252,7 @@ impl Customer {
                 self.limit_corrected_at = Some(self.version);
             }
         }
+        Ok(())
     }
 
     /// One more event has left this balance.
@@ -260,7 +264,7 @@ impl Customer {
     }
 
     /// The state after one more event, whatever there was before; `None` when such an event cannot
-    /// be the first one.
+    /// come here: the first one is the creation, and no other is.
     #[must_use]
     pub fn folded(
         before: Option<Customer>,
@@ -270,7 +274,7 @@ impl Customer {
     ) -> Option<Customer> {
         match (before, event) {
             (Some(mut customer), event) => {
-                customer.apply(event, at);
+                customer.apply(event, at).ok()?;
                 Some(customer)
             }
             (None, CustomerEvent::Created(created)) => Some(Customer::created(id, created, at)),

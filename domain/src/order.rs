@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::choreography::{Choreography, Coordination, CreditOf};
 use crate::ids::{CustomerId, OrderId};
+use crate::messages::CreatedTwice;
 use crate::money::Money;
 use sagas::countermeasures::{RereadValue, SemanticLock};
 use sagas::{Timestamp, wire_messages};
@@ -174,6 +175,17 @@ wire_messages! {
     }
 }
 
+impl OrderEvent {
+    /// What an order has from its first event alone; `None` of any other event.
+    #[must_use]
+    pub fn into_creation(self) -> Option<OrderCreated> {
+        match self {
+            OrderEvent::Created(created) => Some(created),
+            _ => None,
+        }
+    }
+}
+
 /// Why an order refuses a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -286,12 +298,12 @@ impl Order {
     }
 
     /// The state after one more event.
-    pub fn apply(&mut self, event: &OrderEvent, at: Timestamp) {
+    ///
+    /// # Errors
+    /// A second creation; the state is as it was.
+    pub fn apply(&mut self, event: &OrderEvent, at: Timestamp) -> Result<(), CreatedTwice> {
         match event {
-            OrderEvent::Created(created) => {
-                *self = Order::created(self.id, created, at);
-                return;
-            }
+            OrderEvent::Created(_) => return Err(CreatedTwice),
             OrderEvent::Approved(approved) => {
                 self.state = OrderState::Approved;
                 self.learn_customer_name(approved.customer_name.as_ref());
@@ -317,10 +329,11 @@ impl Order {
 
         self.version += 1;
         self.updated_at = at;
+        Ok(())
     }
 
     /// The state after one more event, whatever there was before; `None` when such an event cannot
-    /// be the first one.
+    /// come here: the first one is the creation, and no other is.
     #[must_use]
     pub fn folded(
         before: Option<Order>,
@@ -330,7 +343,7 @@ impl Order {
     ) -> Option<Order> {
         match (before, event) {
             (Some(mut order), event) => {
-                order.apply(event, at);
+                order.apply(event, at).ok()?;
                 Some(order)
             }
             (None, OrderEvent::Created(created)) => Some(Order::created(id, created, at)),

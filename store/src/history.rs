@@ -289,13 +289,14 @@ pub fn decode<E: WireMessage>(message: &Message) -> Result<E, StoreError> {
         .map_err(|e| unreadable(message, e.into()))
 }
 
-/// A history whose first event does not create its entity.
+/// A history whose first event does not create its entity, or whose later one does.
 #[must_use]
-pub fn without_beginning(message: &Message) -> StoreError {
-    unreadable(
-        message,
-        "the history does not begin with its creation".into(),
-    )
+pub fn out_of_place(message: &Message) -> StoreError {
+    let what = match message.version {
+        1 => "the history does not begin with its creation",
+        _ => "the history creates it a second time",
+    };
+    unreadable(message, what.into())
 }
 
 /// A history in which the event before this one is missing.

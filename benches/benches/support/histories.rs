@@ -198,5 +198,5 @@ fn row(customer: Customer, version: u64) -> RowChange {
 fn next(before: Option<Customer>, id: Uuid, message: &Message) -> Result<Customer, StoreError> {
     let event = history::decode(message)?;
     let after = Customer::folded(before, CustomerId(id), &event, message.time);
-    after.ok_or_else(|| history::without_beginning(message))
+    after.ok_or_else(|| history::out_of_place(message))
 }

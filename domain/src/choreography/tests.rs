@@ -24,7 +24,7 @@ fn after(events: &[OrderEvent]) -> Order {
     let at = Timestamp::from_micros(1);
     let mut order = Order::created(ORDER, &created(Coordination::Choreography), at);
     for event in events {
-        order.apply(event, at);
+        order.apply(event, at).unwrap();
     }
     order
 }
@@ -87,7 +87,9 @@ fn what_a_saga_works_on_is_none_of_the_customers_business() {
     let reread = RereadValue {
         expected_version: 1,
     };
-    order.apply(&order.approve(reread, None).unwrap(), at);
+    order
+        .apply(&order.approve(reread, None).unwrap(), at)
+        .unwrap();
     assert_eq!(heard_by_customers(&order.request_cancel().unwrap()), None);
     assert_eq!(order.heard(&approve()), None);
 }

@@ -56,10 +56,14 @@ fn given_no_reservation_when_it_is_released_then_it_succeeds_and_changes_nothing
 fn given_a_wrong_limit_when_it_is_corrected_then_what_is_reserved_stays() {
     let mut customer = customer_with_limit(500_000);
     let reserved = customer.reserve(order(1), Money::from_cents(20_000), None);
-    customer.apply(&reserved.unwrap().unwrap(), Timestamp::from_micros(2));
+    customer
+        .apply(&reserved.unwrap().unwrap(), Timestamp::from_micros(2))
+        .unwrap();
 
     let corrected = customer.correct_limit(Money::from_cents(50_000));
-    customer.apply(&corrected.unwrap().unwrap(), Timestamp::from_micros(3));
+    customer
+        .apply(&corrected.unwrap().unwrap(), Timestamp::from_micros(3))
+        .unwrap();
     assert_eq!(customer.credit_limit, Money::from_cents(50_000));
     assert_eq!(customer.reserved, Money::from_cents(20_000));
     assert_eq!(customer.available_credit(), Money::from_cents(30_000));
@@ -75,7 +79,9 @@ fn given_a_wrong_limit_when_it_is_corrected_then_what_is_reserved_stays() {
 fn given_reservations_when_a_limit_below_them_is_asked_for_then_it_is_refused() {
     let mut customer = customer_with_limit(1000);
     let reserved = customer.reserve(order(1), Money::from_cents(800), None);
-    customer.apply(&reserved.unwrap().unwrap(), Timestamp::from_micros(2));
+    customer
+        .apply(&reserved.unwrap().unwrap(), Timestamp::from_micros(2))
+        .unwrap();
 
     let refused = customer.correct_limit(Money::from_cents(799));
     assert_eq!(refused, Err(LimitBelowReserved));
@@ -97,7 +103,9 @@ fn credit_is_written_as_before_until_the_limit_is_corrected() {
     assert!(!body.get().contains("creditLimit"), "{body}");
 
     let corrected = customer.correct_limit(Money::from_cents(900));
-    customer.apply(&corrected.unwrap().unwrap(), Timestamp::from_micros(2));
+    customer
+        .apply(&corrected.unwrap().unwrap(), Timestamp::from_micros(2))
+        .unwrap();
     let (after, body) = reserve(&customer);
     assert_eq!(after, 2);
     assert!(
@@ -131,11 +139,11 @@ proptest! {
                 CustomerEvent::CreditReleased(_) => { open.remove(&id); }
                 _ => {}
             }
-            customer.apply(&event, Timestamp::from_micros(2));
+            customer.apply(&event, Timestamp::from_micros(2)).unwrap();
             let (name, version) = event.wire_name();
             let body = event.encode().unwrap();
             let read = CustomerEvent::decode(name, version, body.get()).unwrap();
-            folded.apply(&read, Timestamp::from_micros(2));
+            folded.apply(&read, Timestamp::from_micros(2)).unwrap();
             let sum: i64 = open.values().map(|amount| amount.cents()).sum();
             prop_assert_eq!(customer.reserved.cents(), sum);
             prop_assert!(sum >= 0 && customer.reserved <= customer.credit_limit);
@@ -143,4 +151,19 @@ proptest! {
 
         prop_assert_eq!(folded, customer);
     }
+}
+
+#[test]
+fn a_history_begins_with_the_creation_which_comes_once() {
+    let customer = customer_with_limit(1500);
+    let (id, at) = (customer.id, Timestamp::from_micros(2));
+    let reserved = customer.reserve(order(1), Money::from_cents(1), None);
+    let reserved = reserved.unwrap().unwrap();
+    let again = CustomerEvent::Created(CustomerCreated {
+        name: customer.name.clone(),
+        credit_limit: customer.credit_limit,
+    });
+
+    assert_eq!(Customer::folded(None, id, &reserved, at), None);
+    assert_eq!(Customer::folded(Some(customer), id, &again, at), None);
 }

@@ -5,17 +5,20 @@ use crate::saga::{CANCEL_ORDER, CREATE_ORDER};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-fn pending() -> Order {
-    let created = OrderCreated {
+fn creation() -> OrderCreated {
+    OrderCreated {
         customer_id: CustomerId(Uuid::from_u128(1)),
         order_total: Money::from_cents(1234),
         lines: Vec::new(),
         note: None,
         coordination: crate::Coordination::default(),
-    };
+    }
+}
+
+fn pending() -> Order {
     Order::created(
         OrderId(Uuid::from_u128(2)),
-        &created,
+        &creation(),
         Timestamp::from_micros(1),
     )
 }
@@ -23,7 +26,7 @@ fn pending() -> Order {
 fn after(events: &[OrderEvent]) -> Order {
     let mut order = pending();
     for event in events {
-        order.apply(event, Timestamp::from_micros(2));
+        order.apply(event, Timestamp::from_micros(2)).unwrap();
     }
     order
 }
@@ -150,13 +153,23 @@ proptest! {
             };
             let Ok(event) = decided else { continue };
             let version_before = order.version;
-            order.apply(&event, Timestamp::from_micros(3));
+            order.apply(&event, Timestamp::from_micros(3)).unwrap();
             prop_assert_eq!(order.version, version_before + 1);
             let (name, version) = event.wire_name();
             let read = OrderEvent::decode(name, version, event.encode().unwrap().get()).unwrap();
-            folded.apply(&read, Timestamp::from_micros(3));
+            folded.apply(&read, Timestamp::from_micros(3)).unwrap();
         }
 
         prop_assert_eq!(folded, order);
     }
+}
+
+#[test]
+fn a_history_begins_with_the_creation_which_comes_once() {
+    let (id, at) = (OrderId(Uuid::from_u128(2)), Timestamp::from_micros(2));
+
+    assert_eq!(Order::folded(None, id, &approved(), at), None);
+    let order = after(&[approved()]);
+    let again = OrderEvent::Created(creation());
+    assert_eq!(Order::folded(Some(order), id, &again, at), None);
 }

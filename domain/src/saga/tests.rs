@@ -40,7 +40,7 @@ fn approved() -> Order {
         expected_version: 1,
     };
     let event = order.approve(reread, None).unwrap();
-    order.apply(&event, at(2));
+    order.apply(&event, at(2)).unwrap();
     order
 }
 
@@ -279,7 +279,7 @@ impl Shop {
     }
 
     fn apply(&mut self, event: &CustomerEvent) {
-        self.customer.apply(event, at(3));
+        self.customer.apply(event, at(3)).unwrap();
     }
 }
 
@@ -301,7 +301,7 @@ impl World<OrderSaga> for Shop {
         };
 
         let event: OrderEvent = decided.map_err(|_| Reason::TIMED_OUT)?;
-        self.order.apply(&event, at(3));
+        self.order.apply(&event, at(3)).unwrap();
         Ok(())
     }
 

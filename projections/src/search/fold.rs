@@ -4,46 +4,46 @@
 //! end the order's creation. The transitions themselves are the domain's.
 
 use domain::choreography::Choreography;
-use domain::order::OrderCreated;
-use domain::{Order, OrderEvent, OrderId, OrderState};
+use domain::{Order, OrderEvent, OrderId};
 
 use crate::ViewError;
 use crate::search::refused;
 use crate::shop::{Event, OrderDocument};
 
-/// The document after the order's first event.
-pub(crate) fn first(event: &Event, created: &OrderCreated) -> OrderDocument {
-    OrderDocument {
-        order_id: OrderId(event.entity),
-        customer_id: created.customer_id,
-        customer_name: None,
-        order_total: created.order_total,
-        state: OrderState::Pending,
-        rejection_reason: None,
-        lines: created.lines.clone(),
-        note: created.note.clone(),
-        creation_time: event.time,
-        version: event.version,
-    }
-}
-
-/// The document after one more event. Of one whose type is not known, only the version shows.
-pub(crate) fn next(
-    mut document: OrderDocument,
+/// The document after the order's first event. `change` is absent when this release does not know
+/// the event's type.
+///
+/// # Errors
+/// An event that is not the creation.
+pub(crate) fn first(
     event: &Event,
     change: Option<&OrderEvent>,
-) -> OrderDocument {
+) -> Result<OrderDocument, ViewError> {
+    let Some(OrderEvent::Created(created)) = change else {
+        return Err(out_of_place(event));
+    };
+    let order = Order::created(OrderId(event.entity), created, event.time);
+    Ok(OrderDocument::of(order, created.clone()))
+}
+
+/// Takes one more event into the document. Of one whose type is not known, only the version shows.
+///
+/// # Errors
+/// A second creation; the document is as it was.
+pub(crate) fn next(
+    document: &mut OrderDocument,
+    event: &Event,
+    change: Option<&OrderEvent>,
+) -> Result<(), ViewError> {
     let Some(change) = change else {
-        return OrderDocument {
-            version: event.version,
-            ..document
-        };
+        document.version = event.version;
+        return Ok(());
     };
 
     let mut order = Order {
         id: document.order_id,
         customer_id: document.customer_id,
-        customer_name: document.customer_name.take(),
+        customer_name: document.customer_name.clone(),
         total: document.order_total,
         state: document.state,
         rejection_reason: document.rejection_reason,
@@ -52,17 +52,18 @@ pub(crate) fn next(
         updated_at: document.creation_time,
         choreography: Choreography::default(),
     };
-    order.apply(change, event.time);
+    let applied = order.apply(change, event.time);
+    applied.map_err(|_| out_of_place(event))?;
     document.customer_name = order.customer_name;
     document.state = order.state;
     document.rejection_reason = order.rejection_reason;
     document.version = event.version;
 
-    document
+    Ok(())
 }
 
 /// A first event that creates nothing, or a creation of what is there.
-pub(crate) fn out_of_place(event: &Event) -> ViewError {
+fn out_of_place(event: &Event) -> ViewError {
     refused(format_args!(
         "version {} of order {} is not what its history allows",
         event.version, event.entity

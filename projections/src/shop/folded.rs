@@ -70,10 +70,10 @@ impl Folded for OrderState {
 
     fn advance(&mut self, event: &Event) -> Result<(), String> {
         match &event.payload {
-            Payload::Order(OrderEvent::Created(_)) => {
-                return Err("an order is created twice".to_owned());
+            Payload::Order(change) => {
+                let applied = self.order.apply(change, event.time);
+                applied.map_err(|error| error.to_string())?;
             }
-            Payload::Order(change) => self.order.apply(change, event.time),
             Payload::Unknown => self.order.version = event.version,
             Payload::Customer(_) => {
                 return Err("an event of a customer among those of an order".to_owned());
@@ -101,10 +101,10 @@ impl Folded for CustomerState {
 
     fn advance(&mut self, event: &Event) -> Result<(), String> {
         match &event.payload {
-            Payload::Customer(CustomerEvent::Created(_)) => {
-                return Err("a customer is created twice".to_owned());
+            Payload::Customer(change) => {
+                let applied = self.customer.apply(change, event.time);
+                applied.map_err(|error| error.to_string())?;
             }
-            Payload::Customer(change) => self.customer.apply(change, event.time),
             Payload::Unknown => self.customer.version = event.version,
             Payload::Order(_) => {
                 return Err("an event of an order among those of a customer".to_owned());

@@ -51,17 +51,9 @@ impl Shop {
             event.encode().unwrap().get(),
         );
 
-        match event {
-            CustomerEvent::Created(created) => {
-                self.customers
-                    .insert(id, Customer::created(CustomerId(id), created, message.time));
-            }
-            change => self
-                .customers
-                .get_mut(&id)
-                .unwrap()
-                .apply(change, message.time),
-        }
+        let before = self.customers.remove(&id);
+        let after = Customer::folded(before, CustomerId(id), event, message.time);
+        self.customers.insert(id, after.unwrap());
 
         message
     }
@@ -82,18 +74,10 @@ impl Shop {
             event.encode().unwrap().get(),
         );
 
-        match event {
-            OrderEvent::Created(created) => {
-                let order = Order::created(OrderId(id), created, message.time);
-                self.orders.insert(id, (order, created.clone()));
-            }
-            change => self
-                .orders
-                .get_mut(&id)
-                .unwrap()
-                .0
-                .apply(change, message.time),
-        }
+        let (before, created) = self.orders.remove(&id).unzip();
+        let after = Order::folded(before, OrderId(id), event, message.time);
+        let created = created.or_else(|| event.clone().into_creation());
+        self.orders.insert(id, after.zip(created).unwrap());
 
         message
     }

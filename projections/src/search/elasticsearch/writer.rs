@@ -112,12 +112,13 @@ impl ElasticsearchWriter {
             });
         }
 
-        let (document, puts) = match (change, self.memory.newest(order)) {
-            (Some(OrderEvent::Created(created)), None) => {
-                (fold::first(event, created), self.memory.puts_of_new(order))
+        let (document, puts) = match self.memory.newest(order) {
+            None => (fold::first(event, change)?, self.memory.puts_of_new(order)),
+            Some((before, puts)) => {
+                let mut document = before.clone();
+                fold::next(&mut document, event, change)?;
+                (document, puts)
             }
-            (Some(OrderEvent::Created(_)), _) | (_, None) => return Err(fold::out_of_place(event)),
-            (change, Some((before, puts))) => (fold::next(before.clone(), event, change), puts),
         };
         stamp_of(&document, 0)?;
         self.memory.change(document, puts);

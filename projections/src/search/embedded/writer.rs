@@ -126,15 +126,17 @@ impl EmbeddedWriter {
 
         self.make_room()?;
 
-        let (document, replaces) = match (change, version) {
-            (Some(OrderEvent::Created(created)), 0) => (fold::first(event, created), None),
-            (Some(OrderEvent::Created(_)), _) | (_, 0) => return Err(fold::out_of_place(event)),
-            (change, _) => match self.take_newest(order)? {
-                Some((before, replaces)) => (fold::next(before, event, change), replaces),
-                None => return Ok(Applied::Missing { from_version: 1 }),
-            },
+        if version == 0 {
+            self.buffer.keep(fold::first(event, change)?, None);
+            return Ok(event.applied());
+        }
+
+        let Some((mut document, replaces)) = self.take_newest(order)? else {
+            return Ok(Applied::Missing { from_version: 1 });
         };
+        let folded = fold::next(&mut document, event, change);
         self.buffer.keep(document, replaces);
+        folded?;
 
         Ok(event.applied())
     }

@@ -4,7 +4,7 @@ use domain::{Customer, CustomerEvent, CustomerId};
 use sagas::ShardId;
 
 use crate::history::{self, AsOf};
-use crate::{ServiceDatabase, StoreError};
+use crate::{Message, ServiceDatabase, StoreError};
 
 /// A customer as it was; `None` before it existed, and for a version that it has not reached.
 ///
@@ -34,18 +34,24 @@ pub async fn as_of(
         return Ok(None);
     };
 
-    let CustomerEvent::Created(created) = history::decode(&first)? else {
-        return Err(history::without_beginning(&first));
-    };
-
-    let mut customer = Customer::created(id, &created, first.time);
+    let mut customer = fold(None, id, &first)?;
 
     if newest.version > 1 {
         // Each event carries the balance after it, and the limit once that has been corrected, so
         // the ones between need not be read.
-        customer.apply(&history::decode(newest)?, newest.time);
+        customer = fold(Some(customer), id, newest)?;
         customer.version = newest.version;
     }
 
     Ok(Some(customer))
+}
+
+fn fold(
+    before: Option<Customer>,
+    id: CustomerId,
+    message: &Message,
+) -> Result<Customer, StoreError> {
+    let event: CustomerEvent = history::decode(message)?;
+    let after = Customer::folded(before, id, &event, message.time);
+    after.ok_or_else(|| history::out_of_place(message))
 }

@@ -52,16 +52,12 @@ fn fold(
     }
     let event: OrderEvent = history::decode(message)?;
 
-    match (state.as_mut(), event) {
-        (None, OrderEvent::Created(created)) => {
-            let order = Order::created(id, &created, message.time);
-            *state = Some((order, created));
-            Ok(())
-        }
-        (Some((order, _)), event) => {
-            order.apply(&event, message.time);
-            Ok(())
-        }
-        (None, _) => Err(history::without_beginning(message)),
+    let (before, created) = state.take().unzip();
+    let order = Order::folded(before, id, &event, message.time);
+    *state = order.zip(created.or_else(|| event.into_creation()));
+
+    match state {
+        Some(_) => Ok(()),
+        None => Err(history::out_of_place(message)),
     }
 }
