@@ -85,6 +85,8 @@ pub trait Membership: fmt::Debug + Send + Sync {
 pub enum Participation {
     /// It hears which shards are its own.
     Full,
+    /// The same, as far as it knows; but what it tells all nodes does not come back to it.
+    Unheard,
     /// It hears nothing, and goes on with the shards that it has.
     OutOfTouch,
 }

@@ -25,6 +25,7 @@ mod ends;
 mod error;
 mod headers;
 mod lacking;
+mod membership;
 mod outcomes;
 mod outgoing;
 mod ownership;
@@ -39,20 +40,16 @@ mod waiting;
 mod watching;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use rdkafka::message::OwnedHeaders;
 use sagas::{Service, ShardId};
-use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 use tracing::{error, warn};
 
 use crate::cluster::roll::Roll;
-use crate::cluster::{Arrivals, Assigned, Carrier, Membership, Participation, Transport};
+use crate::cluster::{Arrivals, Carrier, Membership, Participation, Transport};
 use crate::log::Message;
 use crate::relay::AcknowledgingCarrier;
 use assignments::Assignments;
@@ -123,6 +120,8 @@ pub struct Kafka {
     ends: Mutex<Option<Ends>>,
     /// Taken by the same.
     watching: Mutex<Option<Watching>>,
+    /// When it has begun to tell all nodes of itself.
+    tells_since: OnceLock<Instant>,
     /// Those that take part in the groups.
     members: Threads,
     threads: Threads,
@@ -185,6 +184,7 @@ impl Kafka {
             ownerships,
             ends: Mutex::new(Some(ends)),
             watching: Mutex::new(Some(watching)),
+            tells_since: OnceLock::new(),
             members,
             threads,
         }))
@@ -236,6 +236,7 @@ impl Kafka {
     ///
     /// [`TELLS_EVERY`]: crate::cluster::roll::TELLS_EVERY
     pub fn tell_all(&self, note: &[u8]) {
+        let _ = self.tells_since.get_or_init(Instant::now);
         // Whoever hears nothing takes this node for gone, which changes nothing.
         let _ = self.outgoing.send(
             self.topics.name(Topic::Nodes),
@@ -337,7 +338,7 @@ impl Carrier for Kafka {
 impl Transport for Kafka {
     fn ask(&self, shard: ShardId, question: Vec<u8>) -> bool {
         // Out of touch with the brokers, the question would come when its caller has long gone.
-        self.participation() == Participation::Full
+        self.participation() != Participation::OutOfTouch
             && self.outgoing.send(
                 self.topics.name(Topic::Requests(shard.service)),
                 self.topics.of_shard(shard),
@@ -355,41 +356,6 @@ impl Transport for Kafka {
             headers::answer_headers(service),
             &answer,
         );
-    }
-}
-
-impl Membership for Kafka {
-    fn assigned(&self) -> watch::Receiver<Assigned> {
-        self.assignments.watch()
-    }
-
-    fn confirm(&self, shard: ShardId) -> BoxFuture<'_, bool> {
-        let partition = self.topics.of_shard(shard);
-        let ownership = self
-            .ownerships
-            .iter()
-            .find(|ownership| ownership.service() == shard.service);
-        let answer = ownership.map(|ownership| ownership.confirm(partition));
-
-        async move {
-            let Some(answer) = answer else { return false };
-            matches!(timeout(CONFIRM, answer).await, Ok(Ok(true)))
-        }
-        .boxed()
-    }
-
-    fn participation(&self) -> Participation {
-        let of_each = self.ownerships.iter().map(Ownership::participation);
-        // Whoever takes part in no group is in touch when what it tells comes back.
-        let in_touch = || match self.reader.roll().has(&self.settings.node) {
-            true => Participation::Full,
-            false => Participation::OutOfTouch,
-        };
-        of_each.max().unwrap_or_else(in_touch)
-    }
-
-    fn not_begun(&self) -> usize {
-        self.ownerships.iter().map(Ownership::not_begun).sum()
     }
 }
 

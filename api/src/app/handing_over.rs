@@ -36,7 +36,7 @@ impl HandingOver {
     /// Gives the shards up and waits until others have them, but not for long; if there are others.
     pub(super) async fn run(&self) {
         self.identity.tell_of_end(&self.kafka);
-        let is_in_touch = self.node.participation() == Participation::Full;
+        let is_in_touch = self.node.participation() != Participation::OutOfTouch;
         let mut databases = self.databases.iter();
         if !is_in_touch || !databases.any(|database| self.is_awaited(database.service)) {
             // Nobody would answer what this node gave up; it answers what it has taken itself.

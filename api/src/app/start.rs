@@ -332,7 +332,7 @@ fn start_views(
 /// Waits until a node that may own shards hears which are its own. Before that it can take no
 /// command: callers do better at another one.
 async fn is_in_touch(config: &Config, node: &Node) {
-    while !config.owned_services().is_empty() && node.participation() != Participation::Full {
+    while !config.owned_services().is_empty() && node.participation() == Participation::OutOfTouch {
         tokio::time::sleep(OPENS_SOON).await;
     }
 }

@@ -36,10 +36,15 @@ async fn trouble(server: NodeServer, named: &str) {
 
 /// Waits until readiness says at each node what is in the way.
 async fn every_node_names(cluster: &Cluster, named: &str) {
-    for api in cluster.apis() {
+    for (node, api) in (1..).zip(cluster.apis()) {
+        let mut told = String::new();
         eventually_within(GOES_ON_WITHIN, "the node names what is away", async || {
             let ready = api.get("/health/ready").answer().await.ok()?;
-            ready.text.contains(named).then_some(())
+            if ready.text != told {
+                told = ready.text;
+                println!("node-{node} tells: {told}");
+            }
+            told.contains(named).then_some(())
         })
         .await;
     }

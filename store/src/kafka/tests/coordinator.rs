@@ -70,3 +70,27 @@ async fn who_is_lost_asks_nothing_until_it_takes_part_again() {
     assert!(node.confirm(kept).await);
     node.leave(NEEDS).await;
 }
+
+#[tokio::test]
+async fn what_a_member_tells_all_nodes_has_to_come_back_to_it() {
+    let (cluster, node) = node().await;
+    node.tell_all(b"well");
+    eventually(NEEDS, || node.roll().has("a")).await;
+
+    let takes_nothing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[takes_nothing; 1_000]);
+    eventually(NEEDS, || {
+        node.tell_all(b"well");
+        node.participation() == Participation::Unheard
+    })
+    .await;
+    assert!(node.confirm(shard(ROOMS, 1)).await, "it is a member");
+
+    cluster.clear_request_errors(RDKafkaApiKey::Produce);
+    eventually(NEEDS, || {
+        node.tell_all(b"well");
+        node.participation() == Participation::Full
+    })
+    .await;
+    node.leave(NEEDS).await;
+}
