@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use store::faults::Faults;
 use store::log::cluster::ClusterLog;
-use store::log::embedded::EmbeddedLog;
 use store::simulated::{MemoryDatabase, NoThreads, Seat, SimulatedLog, SimulatedStore, Trouble};
 use store::{Clock, Journal, StoreError};
 use tokio::runtime::Builder;
@@ -134,11 +133,10 @@ pub fn parts(equipment: Equipment) -> Result<Equipped, StoreError> {
     for disk in &disks {
         databases.push(disk.opened(Arc::clone(&trouble))?);
     }
-    let here = EmbeddedLog::new(databases.clone(), shards, faults.clone());
     let (way, among_others) = match seat {
-        None => (Way::alone(&databases, shards, Arc::new(here)), None),
+        None => (Way::alone(&databases, shards, faults.clone()), None),
         Some(seat) => {
-            let (way, log) = Way::among(here, Arc::clone(&seat));
+            let (way, log) = Way::among(&databases, shards, faults.clone(), Arc::clone(&seat));
             (way, Some((seat, log)))
         }
     };

@@ -12,6 +12,7 @@
 //! they fit together.
 
 mod account;
+mod account_in_file;
 mod misfit;
 mod owning;
 mod stored_account;

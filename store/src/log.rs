@@ -26,11 +26,22 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::StoreError;
+use crate::faults::Faults;
+use crate::{ServiceDatabase, StoreError};
 pub use heads::Heads;
 
 pub use delivery::Delivery;
 pub use passed::{PassedOver, Wants};
+
+/// The log of a node that is alone: the outboxes of these services, each with this many shards.
+#[must_use]
+pub fn of_outboxes(
+    databases: Vec<ServiceDatabase>,
+    shards: u16,
+    faults: Faults,
+) -> Arc<impl Log + Publisher> {
+    Arc::new(embedded::EmbeddedLog::new(databases, shards, faults))
+}
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -14,7 +14,7 @@ pub mod memory;
 pub mod mischief;
 mod network;
 mod outbox;
-mod rows;
+mod sqlite_rows;
 pub mod store;
 pub mod threads;
 

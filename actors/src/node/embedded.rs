@@ -11,8 +11,7 @@ use sagas::SagaPolicy;
 use store::cluster::{Carrier, Membership, Transport};
 use store::faults::Faults;
 use store::log::cluster::ClusterLog;
-use store::log::embedded::EmbeddedLog;
-use store::{Clock, Deployment, Journal, ServiceDatabase, ServiceSchema, StoreError};
+use store::{Clock, Deployment, Journal, Log, ServiceDatabase, ServiceSchema, StoreError};
 
 use super::way::Way;
 use super::{NodeConfig, NodeParts};
@@ -55,8 +54,8 @@ impl NodeParts {
         faults: Faults,
     ) -> Result<Embedded, StoreError> {
         let databases = &deployment.databases;
-        let log = Arc::new(EmbeddedLog::new(databases.clone(), shards, faults.clone()));
-        let way = Way::alone(databases, shards, log.clone());
+        let way = Way::alone(databases, shards, faults.clone());
+        let log = Arc::clone(&way.log);
 
         let parts = parts(way, &deployment, shards, faults).await?;
         Ok(Embedded {
@@ -81,8 +80,7 @@ impl NodeParts {
         N: Carrier + Transport + Membership + 'static,
     {
         let databases = &deployment.databases;
-        let here = EmbeddedLog::new(databases.clone(), shards, faults.clone());
-        let (way, log) = Way::among(here, others);
+        let (way, log) = Way::among(databases, shards, faults.clone(), others);
 
         let parts = parts(way, &deployment, shards, faults).await?;
         Ok(Neighbour {
@@ -125,7 +123,7 @@ pub struct Embedded {
     /// The stores, which know that they belong together.
     pub deployment: Deployment,
     /// The log, for whoever follows events.
-    pub log: Arc<EmbeddedLog>,
+    pub log: Arc<dyn Log>,
 }
 
 /// What a node has that has others beside it.

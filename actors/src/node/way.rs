@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use store::cluster::{Alone, Carrier, Membership, Transport};
+use store::faults::Faults;
 use store::log::cluster::ClusterLog;
-use store::log::embedded::EmbeddedLog;
-use store::{Log, Publisher, ServiceDatabase};
+use store::{Log, Publisher, ServiceDatabase, log};
 
 /// What a node hands its messages to, takes them from, and is given its shards by.
 pub(crate) struct Way {
@@ -18,8 +18,9 @@ pub(crate) struct Way {
 
 impl Way {
     /// Everything is in the outboxes, and all shards are the node's.
-    pub fn alone(databases: &[ServiceDatabase], shards: u16, log: Arc<EmbeddedLog>) -> Self {
+    pub fn alone(databases: &[ServiceDatabase], shards: u16, faults: Faults) -> Self {
         let services = databases.iter().map(|database| database.service);
+        let log = log::of_outboxes(databases.to_vec(), shards, faults);
         Way {
             publisher: log.clone(),
             log,
@@ -29,11 +30,16 @@ impl Way {
     }
 
     /// The same outboxes, with the way to others; and the log that takes in what these send.
-    pub fn among<N>(here: EmbeddedLog, others: Arc<N>) -> (Self, Arc<ClusterLog>)
+    pub fn among<N>(
+        databases: &[ServiceDatabase],
+        shards: u16,
+        faults: Faults,
+        others: Arc<N>,
+    ) -> (Self, Arc<ClusterLog>)
     where
         N: Carrier + Transport + Membership + 'static,
     {
-        let log = ClusterLog::new(here, others.clone());
+        let log = ClusterLog::new(databases.to_vec(), shards, faults, others.clone());
         let way = Way {
             publisher: log.clone(),
             log: log.clone(),

@@ -25,7 +25,7 @@ mod outcome;
 mod parts;
 mod pruning;
 mod routine;
-mod rows;
+mod row_statements;
 #[cfg(test)]
 mod tests;
 
@@ -47,7 +47,7 @@ use crate::faults::{AfterCommit, Faults};
 use batch::Refusal;
 use lane::{Lane, Lanes};
 use outcome::{BatchOutcome, InDoubt};
-use rows::Statements;
+use row_statements::Statements;
 
 /// A batch is begun at most this many times, when what was in its way has gone.
 const ATTEMPTS: u32 = 3;

@@ -26,7 +26,8 @@ use uuid::Uuid;
 use super::embedded::EmbeddedLog;
 use super::{Destination, Heads, Log, Message, Positions, Publisher, Subscription, Wants};
 use crate::cluster::Carrier;
-use crate::{StoreError, shards};
+use crate::faults::Faults;
+use crate::{ServiceDatabase, StoreError, shards};
 
 /// How often it is read what other nodes have noted.
 const HEAR_EVERY: Duration = Duration::from_secs(1);
@@ -44,12 +45,18 @@ pub struct ClusterLog {
 }
 
 impl ClusterLog {
-    /// The log over what this node has, with a carrier to the others. It hears what other nodes
-    /// note for as long as it is there. Must be called where a tokio runtime runs.
+    /// The log of these services, each with this many shards, with a carrier to the other nodes.
+    /// It hears what those note for as long as it is there. Must be called where a tokio runtime
+    /// runs.
     #[must_use]
-    pub fn new(here: EmbeddedLog, carrier: Arc<dyn Carrier>) -> Arc<Self> {
+    pub fn new(
+        databases: Vec<ServiceDatabase>,
+        shards: u16,
+        faults: Faults,
+        carrier: Arc<dyn Carrier>,
+    ) -> Arc<Self> {
         let log = Arc::new(ClusterLog {
-            here,
+            here: EmbeddedLog::new(databases, shards, faults),
             carrier,
             taken_over: RwLock::default(),
         });

@@ -15,7 +15,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 use sagas::Service;
 
-use super::rows;
+use super::sqlite_rows;
 use crate::faults::Faults;
 use crate::journal::sqlite::SqliteStore;
 
@@ -113,7 +113,7 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
             rows: rows.collect::<rusqlite::Result<_>>()?,
         })
     };
-    rows::table_names(connection)?
+    sqlite_rows::table_names(connection)?
         .into_iter()
         .map(table)
         .collect()

@@ -13,7 +13,7 @@ use sea_orm::{
 use tempfile::TempDir;
 
 use super::disk::{Lent, MemoryStore, Pool};
-use super::{Trouble, outbox, rows};
+use super::{Trouble, outbox, sqlite_rows};
 use crate::faults::Faults;
 use crate::{Deployment, Message, ServiceDatabase, ServiceSchema, StoreError};
 
@@ -169,7 +169,7 @@ impl MemoryDatabase {
         reason = "a simulation without its disks cannot go on"
     )]
     pub fn contents(&self) -> Vec<String> {
-        rows::all(&self.disk.reader()).expect("a database in memory can be read")
+        sqlite_rows::all(&self.disk.reader()).expect("a database in memory can be read")
     }
 }
 
@@ -193,7 +193,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn rows(&self, statement: &Statement) -> Result<Vec<rows::Row>, DbErr> {
+    fn rows(&self, statement: &Statement) -> Result<Vec<sqlite_rows::Row>, DbErr> {
         if !self.trouble.answers(self.database.schema.service.name()) {
             return Err(DbErr::Conn(RuntimeErr::Internal("no answer".to_owned())));
         }
@@ -202,7 +202,7 @@ impl Reading {
             let told = format!("{error} in {}", statement.sql);
             DbErr::Query(RuntimeErr::Internal(told))
         };
-        rows::read(&self.database.disk.reader(), statement).map_err(failed)
+        sqlite_rows::read(&self.database.disk.reader(), statement).map_err(failed)
     }
 }
 

@@ -6,7 +6,7 @@ use sea_orm::sqlx;
 use super::lane::Lane;
 use super::parts::{self, Part, Values};
 use super::routine::{self, Call};
-use super::rows::Statements;
+use super::row_statements::Statements;
 use super::{Trouble, culprit, failure, fence};
 use crate::StoreError;
 use crate::database::postgres::errors::{self, Kind};

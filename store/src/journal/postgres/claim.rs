@@ -7,7 +7,7 @@ use sea_orm::{FromQueryResult, QueryResult};
 
 use super::Trouble;
 use super::lane::{Bound, Lane, corrupt};
-use super::rows::add;
+use super::row_statements::add;
 use crate::StoreError;
 use crate::history::salvage::Stored;
 use crate::journal::commit_store::Claim;

@@ -5,7 +5,7 @@ use sagas::Service;
 
 use super::batch::{Refusal, Wrong, write_units};
 use super::lane::Lane;
-use super::rows::Statements;
+use super::row_statements::Statements;
 use super::{Trouble, fence};
 use crate::StoreError;
 use crate::journal::commit_store::Batch;

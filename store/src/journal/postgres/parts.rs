@@ -8,7 +8,7 @@ use sea_orm::sqlx::{self, Postgres, SqlSafeStr, SqlStr, Type, TypeInfo};
 use uuid::Uuid;
 
 use super::lane::Bound;
-use super::rows::{self, Change, Group, Statements};
+use super::row_statements::{self, Change, Group, Statements};
 use crate::StoreError;
 use crate::journal::commit_store::{Batch, Published};
 use crate::mapping::signed;
@@ -80,7 +80,7 @@ type Receiver = (i32, &'static str, i32, &'static str);
 /// # Errors
 /// When a message is none.
 pub(super) fn of_units(units: &[Unit]) -> Result<Vec<Part<'_>>, StoreError> {
-    let rows = rows::groups(units).into_iter().map(Part::Rows);
+    let rows = row_statements::groups(units).into_iter().map(Part::Rows);
     let (removed, set) = timers(units);
 
     let others = [
@@ -291,7 +291,7 @@ impl Values {
         T: sqlx::Encode<'t, Postgres> + Type<Postgres>,
     {
         self.types.push(T::type_info());
-        super::rows::add(&mut self.bound, value)
+        super::row_statements::add(&mut self.bound, value)
     }
 
     fn array<'a, S, T>(&mut self, all: &'a [S], of: impl Fn(&'a S) -> T) -> Result<(), sqlx::Error>

@@ -4,7 +4,7 @@ use sea_orm::sqlx::{Error, Row};
 
 use super::Trouble;
 use super::lane::{Bound, Lane};
-use super::rows::add;
+use super::row_statements::add;
 use crate::StoreError;
 use crate::journal::commit_store::{Prune, Pruned};
 use crate::mapping::{signed, unsigned};

@@ -12,7 +12,7 @@ use sea_orm::sqlx::{self, SqlSafeStr, SqlStr};
 
 use super::lane::Lane;
 use super::parts::{Kind, Part, Values};
-use super::rows::Statements;
+use super::row_statements::Statements;
 use crate::database::postgres::errors::{self, Kind as Failure};
 
 /// PostgreSQL takes as many parameters of a function.

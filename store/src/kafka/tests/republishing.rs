@@ -10,7 +10,6 @@ use crate::faults::Faults;
 use crate::journal::testing::{self, Logs, Store};
 use crate::kafka::contents;
 use crate::log::cluster::ClusterLog;
-use crate::log::embedded::EmbeddedLog;
 use crate::testing::{BOOKINGS, Ground};
 use crate::unit::Fate;
 
@@ -31,8 +30,8 @@ impl Published {
             .unwrap();
         let carrier = Arc::clone(&node);
         let make = |database: &ServiceDatabase, faults: Faults| -> Logs {
-            let here = EmbeddedLog::new(vec![database.clone()], testing::SHARDS, faults);
-            let log = ClusterLog::new(here, carrier);
+            let databases = vec![database.clone()];
+            let log = ClusterLog::new(databases, testing::SHARDS, faults, carrier);
             (log.clone(), log)
         };
         let store = Store::open_on(Ground::postgres(), "", |store| store, make).await;

@@ -15,17 +15,16 @@ use crate::cluster::{Arrivals, Carrier};
 use crate::faults::Faults;
 use crate::journal::testing::{Logs, SHARDS};
 use crate::log::cluster::ClusterLog;
-use crate::log::embedded::EmbeddedLog;
 use crate::log::{Destination, Message};
 
 /// Makes the log of a node that is looked at by itself. What it sends to others goes nowhere.
 pub fn at_the_owner(database: &ServiceDatabase, faults: Faults) -> Logs {
-    let log = ClusterLog::new(here(database, faults), Arc::new(Nowhere));
+    let log = over(database, faults, Arc::new(Nowhere));
     (log.clone(), log)
 }
 
-fn here(database: &ServiceDatabase, faults: Faults) -> EmbeddedLog {
-    EmbeddedLog::new(vec![database.clone()], SHARDS, faults)
+fn over(database: &ServiceDatabase, faults: Faults, carrier: Arc<dyn Carrier>) -> Arc<ClusterLog> {
+    ClusterLog::new(vec![database.clone()], SHARDS, faults, carrier)
 }
 
 /// The way from one node to another.
@@ -76,19 +75,17 @@ impl<W: Way> Making for Elsewhere<W> {
     }
 
     fn make(&mut self, database: &ServiceDatabase, faults: Faults) -> Logs {
-        let looked_at = ClusterLog::new(here(database, faults), Arc::new(Nowhere));
+        let looked_at = over(database, faults, Arc::new(Nowhere));
         self.way.lead_to(Arc::new(Receiving {
             log: Arc::clone(&looked_at),
             traffic: Arc::clone(&self.traffic),
         }));
 
-        let owner = ClusterLog::new(
-            here(database, Faults::default()),
-            Arc::new(Sending {
-                carrier: self.way.carrier(database),
-                traffic: Arc::clone(&self.traffic),
-            }),
-        );
+        let sending = Sending {
+            carrier: self.way.carrier(database),
+            traffic: Arc::clone(&self.traffic),
+        };
+        let owner = over(database, Faults::default(), Arc::new(sending));
         (looked_at, owner)
     }
 
