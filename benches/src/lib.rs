@@ -6,6 +6,7 @@
 //!   product, without actors and views, to tell what a machine can do at best;
 //! - [`cluster_floor`]: the same over PostgreSQL and Kafka, one process a node (`--bin
 //!   cluster_floor`);
+//! - [`growth`]: what nodes and shards cost that are added, by simulation (`--bin growth`);
 //! - [`views`]: the views by themselves (`--bin views`): their throughput beside the bare client's,
 //!   and API composition beside a view;
 //! - [`lag`]: how far views are behind the commits, seen over HTTP (`--bin lag`);
@@ -18,6 +19,7 @@
 pub mod cluster_floor;
 pub mod coordination;
 pub mod floor;
+pub mod growth;
 pub mod lag;
 pub mod latency;
 pub mod load;
