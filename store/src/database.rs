@@ -6,6 +6,7 @@ mod files;
 pub(crate) mod postgres;
 mod prepared;
 mod reading;
+mod releases;
 pub(crate) mod unusable;
 mod wal;
 
@@ -28,7 +29,6 @@ pub(crate) use connecting::{Use, connect, open_to_commit};
 pub(crate) use files::all_of;
 use postgres::opening::Opening;
 use prepared::made_for;
-pub(crate) use prepared::of_newer_release;
 
 pub use postgres::PostgresAddress;
 pub use postgres::occupancy::Occupancy;
@@ -322,11 +322,8 @@ async fn migrated(schema: &ServiceSchema, file: &Path) -> Result<DatabaseConnect
     let failed = |error: DbErr| unusable::opening(file, &error);
     let writing = connect(file, Use::Write).await.map_err(failed)?;
 
-    let unknown = migrations::unknown(schema, &writing).await;
-    if let Some(unknown) = unknown.map_err(failed)? {
-        return Err(of_newer_release(&file.display().to_string(), &unknown));
-    }
-
+    let place = file.display().to_string();
+    releases::refuse_newer(schema, &place, &writing, failed).await?;
     migrations::migrate(schema, &writing)
         .await
         .map_err(failed)?;

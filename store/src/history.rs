@@ -289,12 +289,12 @@ pub fn decode<E: WireMessage>(message: &Message) -> Result<E, StoreError> {
         .map_err(|e| unreadable(message, e.into()))
 }
 
-/// A history whose first event does not create its entity, or whose later one does.
+/// A history whose first event does not create its entity, or whose later one cannot happen to it.
 #[must_use]
 pub fn out_of_place(message: &Message) -> StoreError {
     let what = match message.version {
         1 => "the history does not begin with its creation",
-        _ => "the history creates it a second time",
+        _ => "it cannot happen to what the events before it have made",
     };
     unreadable(message, what.into())
 }

@@ -16,6 +16,7 @@
 pub mod commit_store;
 mod committer;
 mod instruments;
+mod noted_versions;
 pub mod postgres;
 mod pruning_pace;
 mod queue;
@@ -47,6 +48,8 @@ use crate::log::Publisher;
 use crate::threads::{OwnThreads, Threads};
 use crate::unit::Unit;
 use crate::{ServiceDatabase, StoreError};
+
+pub(crate) use noted_versions::SETTING as SETTING_OF_VERSIONS;
 
 pub use commit_store::{Claim, CommitStore, Pruned, StoreAnswer};
 pub use standing::{Patience, Standing};

@@ -237,7 +237,8 @@ impl Kafka {
     /// [`TELLS_EVERY`]: crate::cluster::roll::TELLS_EVERY
     pub fn tell_all(&self, note: &[u8]) {
         let _ = self.tells_since.get_or_init(Instant::now);
-        // Whoever hears nothing takes this node for gone, which changes nothing.
+        // Whoever hears nothing takes this node for gone, and only shows it; this one sees by it that
+        // it is not heard.
         let _ = self.outgoing.send(
             self.topics.name(Topic::Nodes),
             self.topics.of_all(),

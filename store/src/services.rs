@@ -29,7 +29,11 @@ pub mod customers;
 #[cfg(feature = "shop")]
 pub mod orders;
 
+use std::collections::BTreeMap;
+
 use sagas::Service;
+use sagas::nested::{NestedCommand, NestedReply};
+use sagas::wire::names::Names;
 use sea_orm_migration::MigrationTrait;
 
 use crate::StoreError;
@@ -54,6 +58,7 @@ pub struct ServiceSchema {
     peers: &'static [Service],
     entities: EntityTable,
     migrations: Option<Migrations>,
+    messages: &'static [Names],
 }
 
 /// Makes a service's own migrations.
@@ -77,6 +82,7 @@ impl ServiceSchema {
             peers: &[],
             entities: entity::TABLE,
             migrations: None,
+            messages: &[],
         }
     }
 
@@ -101,6 +107,27 @@ impl ServiceSchema {
             migrations: Some(migrations),
             ..self
         }
+    }
+
+    /// The names of all messages in its outbox, with the newest versions that this release reads:
+    /// its events and notices, the commands of its sagas, and its replies. The database notes what
+    /// is written to it; once there is a version that a release does not read, that release is
+    /// refused at its start. So a name stays here although nothing of it is written any more.
+    #[must_use]
+    pub const fn with_messages(self, messages: &'static [Names]) -> Self {
+        ServiceSchema { messages, ..self }
+    }
+
+    /// The newest versions by their names, those of the mechanism among them; `None` when the
+    /// service does not say.
+    pub(crate) fn read_versions(&self) -> Option<BTreeMap<&'static str, u16>> {
+        let of_mechanism = [NestedCommand::WIRE_NAMES, NestedReply::WIRE_NAMES];
+        let mut read = BTreeMap::new();
+        for (name, version) in self.messages.iter().copied().chain(of_mechanism).flatten() {
+            let newest = read.entry(*name).or_insert(*version);
+            *newest = (*newest).max(*version);
+        }
+        (!self.messages.is_empty()).then_some(read)
     }
 
     /// The table of its entities.

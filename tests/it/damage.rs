@@ -155,6 +155,34 @@ async fn a_log_of_commits_that_is_damaged_or_denied_stops_the_start_with_one_lin
 }
 
 #[tokio::test]
+async fn messages_of_a_newer_release_stop_the_start_with_one_line() {
+    let mut node = shop().await;
+    node.terminate().await;
+    let database = node.data().join("orders.db");
+    let noted = |name: &str, version: &str| {
+        let rows = Connection::open(&database).expect("a database to open");
+        let note = "INSERT OR REPLACE INTO settings VALUES ('wire:' || ?, ?)";
+        rows.execute(note, [name, version]).expect("its settings");
+    };
+    let line = async || {
+        let cli = Cli::new(&node.data().join("..")).env("COUNTERFOIL_LISTEN", "127.0.0.1:0");
+        let outcome = cli.serve_is_refused(&[]).await;
+        outcome.only_line().to_owned()
+    };
+
+    noted("order.approved", "9");
+    let refused = line().await;
+    for word in ["orders.db", "order.approved of version 9", "up to 1"] {
+        assert!(refused.contains(word), "no {word:?} in {refused}");
+    }
+
+    noted("order.approved", "1");
+    noted("order.returned", "1");
+    let refused = line().await;
+    assert!(refused.contains("order.returned"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_folder_that_cannot_be_written_stops_the_start_with_one_line() {
     let mut node = shop().await;
     node.terminate().await;

@@ -26,6 +26,20 @@ pub(crate) fn first(
     Ok(OrderDocument::of(order, created.clone()))
 }
 
+/// Refuses a creation of what is there.
+///
+/// # Errors
+/// When it is one.
+pub(crate) fn refuse_second_creation(
+    event: &Event,
+    change: Option<&OrderEvent>,
+) -> Result<(), ViewError> {
+    match change {
+        Some(OrderEvent::Created(_)) => Err(out_of_place(event)),
+        _ => Ok(()),
+    }
+}
+
 /// Takes one more event into the document. Of one whose type is not known, only the version shows.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 
 use sagas::Service;
 
-use super::fixed_shards;
+use super::{fixed_shards, releases};
 use crate::migrations::{self, Standing};
 use crate::{ServiceDatabase, StoreError};
 
@@ -21,11 +21,12 @@ impl ServiceDatabase {
                 return Err(self.not_prepared(&format!("the change {name} is missing")));
             }
             Standing::Unknown(name) => {
-                return Err(of_newer_release(&self.place(), &name));
+                return Err(releases::of_newer_release(&self.place(), &name));
             }
         }
 
         let failed = |error| self.unusable(&error);
+        releases::refuse_unreadable(&self.schema, &self.place(), &self.read, failed).await?;
         match fixed_shards(self.service, &self.read, failed).await? {
             Some(fixed) if fixed == shards => Ok(()),
             Some(fixed) => Err(made_for(self.service, fixed, shards)),
@@ -47,12 +48,5 @@ pub(super) fn made_for(service: Service, fixed: u16, shards: u16) -> StoreError 
     StoreError::Configuration(format!(
         "COUNTERFOIL_SHARDS is {shards}, but the {service} database was made for {fixed}; \
          allowed: {fixed}"
-    ))
-}
-
-pub(crate) fn of_newer_release(place: &str, change: &str) -> StoreError {
-    StoreError::Configuration(format!(
-        "{place} was written by a newer release, whose change {change} this one does not know; \
-         start that release"
     ))
 }

@@ -33,19 +33,20 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use sagas::{Service, ShardId};
-use sea_orm::sqlx;
+use sea_orm::sqlx::{self, Arguments};
 use tokio::time::Instant;
 
 use super::commit_store::{
     Batch, Claim, CommitStore, Failure, Gathering, Prune, Pruned, StoreAnswer,
 };
+use super::noted_versions::{self, NOTE, NotedVersions};
 use super::standing::Patience;
 use crate::StoreError;
 use crate::database::PostgresAddress;
 use crate::database::postgres::errors::{self, Kind};
 use crate::faults::{AfterCommit, Faults};
 use batch::Refusal;
-use lane::{Lane, Lanes};
+use lane::{Bound, Lane, Lanes};
 use outcome::{BatchOutcome, InDoubt};
 use row_statements::Statements;
 
@@ -62,6 +63,7 @@ pub struct PostgresStore {
     faults: Faults,
     lanes: Lanes,
     statements: Statements,
+    noted: NotedVersions,
     /// Of the batch that was begun last.
     outcome: BatchOutcome,
 }
@@ -111,6 +113,17 @@ impl Trouble {
     }
 }
 
+/// What is noted of a version, bound.
+fn bound_note(version: (&&str, &u16)) -> Result<Bound, Trouble> {
+    let (name, value) = noted_versions::setting(version);
+    let mut bound = Bound::default();
+    for text in [name, value] {
+        let added = bound.add(text);
+        added.map_err(|error| Trouble::Sql(sqlx::Error::Encode(error)))?;
+    }
+    Ok(bound)
+}
+
 /// The database fails, unless it says that it cannot take these data.
 fn failure(service: Service, error: &sqlx::Error) -> StoreError {
     StoreError::Write {
@@ -131,6 +144,7 @@ impl PostgresStore {
             address,
             faults,
             statements: Statements::default(),
+            noted: NotedVersions::default(),
             outcome: BatchOutcome::NotWritten,
         }
     }
@@ -176,6 +190,7 @@ impl PostgresStore {
         held: Option<u64>,
         patience: &Patience,
     ) -> Result<Claim, StoreError> {
+        self.noted.forget();
         let service = self.service;
         Self::repeatedly(&mut self.lanes, patience, async |lane| {
             claim::take_over(lane, shard, owner, held).await
@@ -225,6 +240,7 @@ impl PostgresStore {
             faults,
             lanes,
             statements,
+            noted,
             outcome,
             ..
         } = self;
@@ -240,12 +256,19 @@ impl PostgresStore {
                 Err(refusal) => return Ok(Err(refusal)),
             };
 
+            // Behind everything else that waits for other nodes, so nobody waits in a circle.
+            let versions = noted.missing(batch.units);
+            for version in &versions {
+                lane.run(NOTE, bound_note(version)?).await?;
+            }
+
             let after_commit = faults.before_commit()?;
             *outcome = BatchOutcome::InDoubt(InDoubt {
                 transaction,
                 timeline: lane.timeline.clone(),
             });
             lane.execute("COMMIT").await?;
+            noted.noted(versions);
             Ok(Ok(after_commit))
         })
         .await

@@ -21,6 +21,7 @@ use rusqlite::Connection;
 use sagas::{Service, ShardId};
 
 use super::commit_store::{Batch, Claim, CommitStore, Failure, Prune, Pruned, StoreAnswer};
+use super::noted_versions::{self, NOTE, NotedVersions};
 use super::standing::Patience;
 use crate::StoreError;
 use crate::faults::{AfterCommit, Faults};
@@ -33,6 +34,7 @@ pub struct SqliteStore {
     connection: Connection,
     faults: Faults,
     tails: Tails,
+    noted: NotedVersions,
     /// Whether the batch that was begun last has been committed.
     committed: bool,
 }
@@ -50,6 +52,7 @@ impl SqliteStore {
             connection,
             faults,
             tails: Tails::default(),
+            noted: NotedVersions::default(),
             committed: false,
         })
     }
@@ -64,6 +67,7 @@ impl SqliteStore {
             connection,
             faults,
             tails: Tails::default(),
+            noted: NotedVersions::default(),
             committed: false,
         }
     }
@@ -164,6 +168,7 @@ impl SqliteStore {
         held: Option<u64>,
         patience: &Patience,
     ) -> Result<Claim, StoreError> {
+        self.noted.forget();
         let (claim, indexed) = self.transaction(patience, |store| {
             claim::take_over(store, shard, owner, held)
         })?;
@@ -177,9 +182,14 @@ impl SqliteStore {
     fn commit(&mut self, batch: &Batch<'_>, patience: &Patience) -> Result<(), Failure> {
         self.committed = false;
         let piece = self.tails.due();
+        let versions = self.noted.missing(batch.units);
 
         let after = self.transaction(patience, |store| {
             batch::write(store, batch)?;
+            for version in &versions {
+                let (name, value) = noted_versions::setting(version);
+                store.run(NOTE, [name, value])?;
+            }
             let indexed = piece.map_or(Ok(true), |piece| store.index(piece))?;
             let faults = if batch.changes_nothing() {
                 AfterCommit::default()
@@ -191,6 +201,7 @@ impl SqliteStore {
         let (indexed, after_commit) = after?;
 
         self.committed = true;
+        self.noted.noted(versions);
         after_commit.reached();
 
         if let Some(piece) = piece {
@@ -221,6 +232,7 @@ impl SqliteStore {
             self.execute("ROLLBACK")?;
         }
         self.connection.flush_prepared_statement_cache();
+        self.noted.forget();
         self.tails = self.tails.read_again(self)?;
         Ok(())
     }

@@ -6,7 +6,8 @@ mod migrations;
 pub mod snapshot;
 pub mod tables;
 
-use domain::{CUSTOMERS, Customer, CustomerId, Money, ORDERS, OrderId};
+use domain::messages::{CustomerNotice, CustomerReply};
+use domain::{CUSTOMERS, Customer, CustomerEvent, CustomerId, Money, ORDERS, OrderId};
 use sagas::{Fingerprint, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
@@ -22,6 +23,11 @@ use tables::{customer, reservation};
 /// What the service keeps.
 pub const SCHEMA: ServiceSchema = ServiceSchema::new(CUSTOMERS)
     .hearing_from(&[ORDERS])
+    .with_messages(&[
+        CustomerEvent::WIRE_NAMES,
+        CustomerNotice::WIRE_NAMES,
+        CustomerReply::WIRE_NAMES,
+    ])
     .with_tables(
         EntityTable {
             name: "customers",

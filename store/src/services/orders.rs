@@ -6,8 +6,11 @@ pub mod snapshot;
 pub mod tables;
 
 use domain::choreography::Choreography;
+use domain::messages::{CustomerCommand, OrderNotice};
 use domain::order::OrderCreated;
-use domain::{CUSTOMERS, CustomerId, Money, ORDERS, Order, OrderId, OrderState, RejectionReason};
+use domain::{
+    CUSTOMERS, CustomerId, Money, ORDERS, Order, OrderEvent, OrderId, OrderState, RejectionReason,
+};
 use sagas::{Fingerprint, Timestamp};
 use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter};
 use uuid::Uuid;
@@ -23,6 +26,11 @@ use tables::order;
 /// What the service keeps.
 pub const SCHEMA: ServiceSchema = ServiceSchema::new(ORDERS)
     .hearing_from(&[CUSTOMERS])
+    .with_messages(&[
+        OrderEvent::WIRE_NAMES,
+        OrderNotice::WIRE_NAMES,
+        CustomerCommand::WIRE_NAMES,
+    ])
     .with_tables(
         EntityTable {
             name: "orders",

@@ -131,12 +131,13 @@ impl EmbeddedWriter {
             return Ok(event.applied());
         }
 
+        // Before the document is taken out of the buffer.
+        fold::refuse_second_creation(event, change)?;
         let Some((mut document, replaces)) = self.take_newest(order)? else {
             return Ok(Applied::Missing { from_version: 1 });
         };
-        let folded = fold::next(&mut document, event, change);
+        fold::next(&mut document, event, change)?;
         self.buffer.keep(document, replaces);
-        folded?;
 
         Ok(event.applied())
     }

@@ -5,7 +5,7 @@ use sagas::Service;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 
 use super::{PostgresAddress, errors};
-use crate::database::of_newer_release;
+use crate::database::releases;
 use crate::{ServiceSchema, StoreError, migrations};
 
 /// Any number that nobody else takes: "counterf", as the letters of a bigint.
@@ -64,11 +64,8 @@ impl Opening<'_> {
         let transaction = writing.begin().await.map_err(failed)?;
         transaction.execute_unprepared(LOCK).await.map_err(failed)?;
 
-        let unknown = migrations::unknown(self.schema, &transaction).await;
-        if let Some(unknown) = unknown.map_err(failed)? {
-            return Err(of_newer_release(&self.address.to_string(), &unknown));
-        }
-
+        let place = self.address.to_string();
+        releases::refuse_newer(self.schema, &place, &transaction, failed).await?;
         let migrated = migrations::migrate(self.schema, &transaction).await;
         migrated.map_err(failed)?;
         work(&transaction).await?;

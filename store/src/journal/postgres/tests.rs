@@ -410,6 +410,36 @@ async fn a_server_that_only_reads_is_told_as_such_until_it_writes_again() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
+async fn a_password_that_is_wrong_all_at_once_is_told_until_it_is_right_again() {
+    let server = TestDatabase::new();
+    // The server of the tests asks this user, and nobody else, for a password.
+    let user = "counterfoil_password";
+    let made = format!(
+        "DO $$ BEGIN CREATE ROLE {user} LOGIN SUPERUSER; \
+        EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+    );
+    let word = |word: &str| format!("ALTER ROLE {user} PASSWORD '{word}'");
+    server.run_beside(&made).await;
+    server.run_beside(&word("right")).await;
+    let address = server.address().as_user(user, "right");
+    let mut case = Case::through(server, address).await;
+
+    case.server.run_beside(&word("another")).await;
+    case.server.end_sessions(BOOKINGS, Use::Commit).await;
+    let failed = case.insert(1).await.unwrap_err();
+    assert!(is_transient(&failed), "{failed:?}");
+    let line = case.told(&failed);
+    assert!(line.contains("password authentication failed"), "{line}");
+    assert!(!line.contains("right"), "{line}");
+
+    case.server.run_beside(&word("right")).await;
+    case.claim_again().await;
+    case.insert(1).await.unwrap();
+    assert_eq!(case.written().await, (1, 1));
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
 async fn what_the_database_cannot_hold_is_the_fault_of_its_unit_alone() {
     let mut case = Case::new().await;
     let (first, last) = (case.unit(1), case.unit(3));
