@@ -4,6 +4,7 @@
 
 mod callers;
 mod cuts;
+mod full_disk;
 mod nodes;
 mod relays;
 mod roles;

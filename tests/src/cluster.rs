@@ -50,10 +50,14 @@ impl Cluster {
 
     /// So many nodes on servers that are the test's own.
     pub async fn on(servers: &OwnServers<NodeServer>, nodes: u32) -> Self {
-        let databases = Arc::new(Databases::at(servers.postgres()).await);
+        Self::at(servers.postgres(), servers.kafka(), nodes).await
+    }
+
+    /// So many nodes on the PostgreSQL and the Kafka at these URLs.
+    pub async fn at(postgres: String, kafka: String, nodes: u32) -> Self {
+        let databases = Arc::new(Databases::at(postgres).await);
         let stores = ViewStores::of_this_run();
         let prepared = Node::prepared_together(&databases, stores, nodes).await;
-        let kafka = servers.kafka();
         Self::begun(prepared, |_| vec![("COUNTERFOIL_LOG_URL", &kafka)]).await
     }
 

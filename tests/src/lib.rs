@@ -33,6 +33,7 @@ mod seen;
 mod servers;
 mod shared;
 mod shop;
+mod small_disk;
 mod stores;
 mod tls_proxy;
 mod topics;

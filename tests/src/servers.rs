@@ -1,5 +1,5 @@
 //! Servers for one test alone, which may crash and stall them: a MongoDB and an Elasticsearch, or a
-//! PostgreSQL and a Kafka.
+//! PostgreSQL, with a standby where that is the point, and a Kafka.
 //!
 //! They are the servers of `.ci/services`, on ports and in a folder of their own, so that nobody
 //! else notices. They end with the value that holds them.
@@ -9,11 +9,13 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use sea_orm::{ConnectionTrait, Database};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use crate::ViewStores;
+use crate::small_disk::SmallDisk;
 
 /// Elasticsearch takes a second port this far above its first one, and Kafka the next one.
 const SECOND_PORTS: [u16; 2] = [100, 1];
@@ -63,11 +65,15 @@ impl OwnServer for NodeServer {
     }
 }
 
-/// Two servers, running.
+/// Servers, running.
 pub struct OwnServers<S: OwnServer = Server> {
     folder: TempDir,
-    ports: [(S, u16); 2],
-    _alone: MutexGuard<'static, ()>,
+    ports: Vec<(S, u16)>,
+    /// The port of the PostgreSQL of which they have a standby.
+    standby_of: Option<u16>,
+    /// What the PostgreSQL lies on, where that is small.
+    disk: Option<SmallDisk>,
+    _alone: Option<MutexGuard<'static, ()>>,
 }
 
 impl OwnServers<Server> {
@@ -94,6 +100,53 @@ impl OwnServers<NodeServer> {
         Self::of([NodeServer::Postgres, NodeServer::Kafka]).await
     }
 
+    /// The same, with the PostgreSQL on a disk that can be [filled](OwnServers::fill_disk). Needs
+    /// root.
+    pub async fn of_nodes_on_a_small_disk() -> Self {
+        let alone = ALONE.lock().await;
+        let mut servers = Self::new([], None, Some(alone)).await;
+        let folder = servers.folder.path().join(NodeServer::Postgres.name());
+        servers.disk = Some(SmallDisk::at(folder));
+        for server in [NodeServer::Postgres, NodeServer::Kafka] {
+            servers.ports.push((server, free_port()));
+            servers.up(server).await;
+        }
+        servers
+    }
+
+    /// PostgreSQL can write nothing more.
+    pub fn fill_disk(&self) {
+        self.disk.as_ref().expect("it is small").fill();
+    }
+
+    /// It can write again.
+    pub fn free_disk(&self) {
+        self.disk.as_ref().expect("it is small").free();
+    }
+
+    /// Starts a standby of the PostgreSQL, for which its commits wait from now on.
+    pub async fn standby(&self) -> Self {
+        let primary = self.port(NodeServer::Postgres);
+        let standby = Self::new([NodeServer::Postgres], Some(primary), None).await;
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            .await;
+        self.sql("SELECT pg_reload_conf()").await;
+        standby
+    }
+
+    /// The standby takes over, and writes.
+    pub async fn take_over(&self) {
+        self.sql("SELECT pg_promote()").await;
+    }
+
+    async fn sql(&self, statement: &str) {
+        let server = Database::connect(format!("{}/postgres", self.postgres())).await;
+        let server = server.expect("the server answers");
+        let done = server.execute_unprepared(statement).await;
+        done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        server.close().await.expect("it was open");
+    }
+
     /// For nodes that have their databases here.
     pub fn postgres(&self) -> String {
         let port = self.port(NodeServer::Postgres);
@@ -109,6 +162,14 @@ impl OwnServers<NodeServer> {
 impl<S: OwnServer> OwnServers<S> {
     async fn of(both: [S; 2]) -> Self {
         let alone = ALONE.lock().await;
+        Self::new(both, None, Some(alone)).await
+    }
+
+    async fn new(
+        servers: impl IntoIterator<Item = S>,
+        standby_of: Option<u16>,
+        alone: Option<MutexGuard<'static, ()>>,
+    ) -> Self {
         // where the whole run has its servers, if it has some: then whoever ends the run ends
         // these, too
         let parent = std::env::var_os("COUNTERFOIL_SERVICES_DIR")
@@ -119,16 +180,19 @@ impl<S: OwnServer> OwnServers<S> {
             .tempdir_in(parent)
             .expect("a temporary folder");
 
-        let servers = Self {
+        let ports = servers.into_iter().map(|server| (server, free_port()));
+        let own = Self {
             folder,
-            ports: both.map(|server| (server, free_port())),
+            ports: ports.collect(),
+            standby_of,
+            disk: None,
             _alone: alone,
         };
-        for server in both {
-            servers.up(server).await;
+        for (server, _) in &own.ports {
+            own.up(*server).await;
         }
 
-        servers
+        own
     }
 
     fn port(&self, server: S) -> u16 {
@@ -177,6 +241,12 @@ impl<S: OwnServer> OwnServers<S> {
         );
     }
 
+    fn script_for_all(&self, action: &str) -> Command {
+        let names = self.ports.iter().map(|(server, _)| server.name());
+        let all: Vec<_> = std::iter::once(action).chain(names).collect();
+        self.script(&all)
+    }
+
     fn script_log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("script.log")).unwrap_or_default()
     }
@@ -187,10 +257,14 @@ impl<S: OwnServer> OwnServers<S> {
         command
             .args(arguments)
             .env("COUNTERFOIL_SERVICES_DIR", self.folder.path())
-            .envs(self.ports.map(|(server, port)| {
+            .envs(self.ports.iter().map(|(server, port)| {
                 let variable = format!("{}_PORT", server.name().to_uppercase());
                 (variable, port.to_string())
             }))
+            .envs(
+                self.standby_of
+                    .map(|port| ("POSTGRES_STANDBY_OF", port.to_string())),
+            )
             .stdin(Stdio::null());
         command
     }
@@ -198,8 +272,9 @@ impl<S: OwnServer> OwnServers<S> {
 
 impl<S: OwnServer> Drop for OwnServers<S> {
     fn drop(&mut self) {
-        let [(one, _), (other, _)] = self.ports;
-        let ended = self.script(&["reset", one.name(), other.name()]).output();
+        let _ = self.script_for_all("kill").output();
+        self.disk = None;
+        let ended = self.script_for_all("reset").output();
 
         if !ended
             .as_ref()

@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 /// A wire to a server, as long as the value lives.
 pub struct Wire {
     port: u16,
+    server: Arc<Mutex<String>>,
     connections: Arc<Mutex<Connections>>,
     listening: AbortHandle,
 }
@@ -20,9 +21,10 @@ struct Connections {
 }
 
 impl Wire {
-    /// A wire to the server at `url`, which is of the form `http://HOST:PORT`.
+    /// A wire to the server at `url`, which is of the form `http://HOST:PORT` or `HOST:PORT`.
     pub async fn to(url: &str) -> Self {
-        let server = url.trim_start_matches("http://").to_owned();
+        let server = Arc::new(Mutex::new(url.trim_start_matches("http://").to_owned()));
+        let led_to = Arc::clone(&server);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("its address").port();
 
@@ -33,13 +35,14 @@ impl Wire {
                 let mut connections = lock(&of_wire);
                 // Whoever comes to a wire that is cut is hung up on.
                 if !connections.is_cut {
-                    let passing = tokio::spawn(pass(stream, server.clone()));
+                    let passing = tokio::spawn(pass(stream, lock(&led_to).clone()));
                     connections.open.push(passing.abort_handle());
                 }
             }
         });
         Self {
             port,
+            server,
             connections,
             listening: listening.abort_handle(),
         }
@@ -48,6 +51,12 @@ impl Wire {
     /// Where the server is, by this wire.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// New connections go to another server, `HOST:PORT`. Those that there are end.
+    pub fn lead_to(&self, server: String) {
+        *lock(&self.server) = server;
+        lock(&self.connections).hang_up();
     }
 
     /// Nothing passes any more.
@@ -85,6 +94,6 @@ async fn pass(mut client: TcpStream, server: String) {
     }
 }
 
-fn lock(connections: &Mutex<Connections>) -> std::sync::MutexGuard<'_, Connections> {
-    connections.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

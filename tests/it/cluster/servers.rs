@@ -1,7 +1,7 @@
 //! The servers under three nodes are killed, stand still, and come back: no caller that repeats with
 //! its key goes without an answer, and the books balance.
 
-use tests::{Cluster, NodeServer, OwnServers, eventually_within};
+use tests::{Cluster, NodeServer, OwnServers, Wire, eventually_within};
 
 use super::callers::{Callers, GOES_ON_WITHIN};
 
@@ -15,6 +15,30 @@ async fn a_kafka_that_is_killed_or_stands_still_costs_nobody_anything() {
 #[ignore = "needs PostgreSQL and Kafka: servers of its own, by .ci/services"]
 async fn a_postgresql_that_is_killed_or_stands_still_costs_nobody_anything() {
     trouble(NodeServer::Postgres, "database").await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL and Kafka: servers of its own, by .ci/services"]
+async fn a_standby_that_takes_over_costs_nobody_anything() {
+    let servers = OwnServers::of_nodes().await;
+    let wire = Wire::to(&address(&servers)).await;
+    let through = wire.url().replace("http://", "postgres://counterfoil@");
+    let standby = servers.standby().await;
+    let cluster = Cluster::at(through, servers.kafka(), 3).await;
+    let callers = Callers::begin(&cluster).await;
+    callers.go_on().await;
+
+    servers.kill(NodeServer::Postgres).await;
+    every_node_names(&cluster, "database").await;
+    standby.take_over().await;
+    wire.lead_to(address(&standby));
+    callers.go_on().await;
+    callers.end(&cluster).await;
+}
+
+/// Where its PostgreSQL listens.
+fn address(servers: &OwnServers<NodeServer>) -> String {
+    servers.postgres().replace("postgres://counterfoil@", "")
 }
 
 async fn trouble(server: NodeServer, named: &str) {
