@@ -196,6 +196,13 @@ impl ServiceDatabase {
         })
     }
 
+    /// Whether the service says which messages it has, and leaves this one out.
+    #[must_use]
+    pub fn leaves_out(&self, message: &str) -> bool {
+        let read = self.schema.read_versions();
+        read.is_some_and(|read| !read.contains_key(message))
+    }
+
     /// Where it is, without secrets.
     #[must_use]
     pub fn place(&self) -> String {

@@ -109,10 +109,11 @@ impl ServiceSchema {
         }
     }
 
-    /// The names of all messages in its outbox, with the newest versions that this release reads:
-    /// its events and notices, the commands of its sagas, and its replies. The database notes what
-    /// is written to it; once there is a version that a release does not read, that release is
-    /// refused at its start. So a name stays here although nothing of it is written any more.
+    /// The names of all messages of the service, with the newest versions that this release reads:
+    /// its events and notices, what is asked of it, what its sagas ask, and the replies of both. A
+    /// node checks that none is missing. The database notes what is written to it; once there is a
+    /// version that a release does not read, that release is refused at its start. So a name stays
+    /// here although nothing of it is written any more.
     #[must_use]
     pub const fn with_messages(self, messages: &'static [Names]) -> Self {
         ServiceSchema { messages, ..self }

@@ -69,6 +69,14 @@ pub enum CannotRun {
         /// Which name has two meanings.
         mistake: TwoMeanings,
     },
+    /// One of its messages is not among those of its schema, which are to be all.
+    #[error("service {service}: message {message} is not among those of its schema")]
+    LeftOut {
+        /// The service.
+        service: Service,
+        /// The wire name.
+        message: &'static str,
+    },
 }
 
 impl<'a> NodeBuilder<'a> {
@@ -123,6 +131,11 @@ impl<'a> NodeBuilder<'a> {
         let (Some(database), Some(journal)) = (database, parts.journal(service)) else {
             return Err(none);
         };
+        let names = messages_of::<E>().into_iter().flat_map(|(_, names)| names);
+        let mut left_out = names.filter(|(name, _)| database.leaves_out(name));
+        if let Some((message, _)) = left_out.next() {
+            return Err(CannotRun::LeftOut { service, message });
+        }
 
         let mut senders = HashMap::new();
         for shard in ShardId::all_of(service, self.config.shards) {

@@ -3,6 +3,7 @@
 mod agency;
 mod ambiguous;
 mod following;
+mod left_out;
 mod moving;
 mod nested;
 mod noted;

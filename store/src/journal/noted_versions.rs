@@ -9,21 +9,33 @@ use crate::unit::Unit;
 /// What the name of the setting begins with that holds the newest version of a message.
 pub(crate) const SETTING: &str = "wire:";
 
-/// Notes a version by the name of its setting, both as text. One that is newer stays.
+/// What is noted.
+pub(super) const NOTED: &str = "SELECT name, value FROM settings WHERE name LIKE 'wire:%'";
+/// Notes a version by the name of its setting, both as text. One that is newer stays: numbers
+/// without zeros before them are in the order of their lengths first.
 pub(super) const NOTE: &str = "INSERT INTO settings (name, value) VALUES ($1, $2) \
     ON CONFLICT (name) DO UPDATE SET value = excluded.value \
-    WHERE CAST(settings.value AS INTEGER) < CAST(excluded.value AS INTEGER)";
+    WHERE (length(settings.value), settings.value) < (length(excluded.value), excluded.value)";
 
-/// The newest version of each message, by its name.
-type Versions = BTreeMap<&'static str, u16>;
+/// What is to be noted: the newest version of each message, by its name.
+pub(super) type Versions = BTreeMap<&'static str, u16>;
 
-/// What is noted as far as this process knows: it may be more.
+/// What is noted, as it was read or written through one connection.
 #[derive(Debug, Default)]
-pub(super) struct NotedVersions(Versions);
+pub(super) struct NotedVersions(BTreeMap<String, u16>);
 
 impl NotedVersions {
-    /// The versions that messages of these units are the first of. In the order of their names, so that
-    /// nodes that note the same at once wait for each other in one order.
+    /// What the settings have, by their names and values. One that cannot be read counts as none.
+    pub(super) fn read(settings: impl IntoIterator<Item = (String, String)>) -> Self {
+        let versions = settings.into_iter().filter_map(|(name, value)| {
+            let name = name.strip_prefix(SETTING)?.to_owned();
+            Some((name, value.parse().ok()?))
+        });
+        NotedVersions(versions.collect())
+    }
+
+    /// The versions that messages of these units are the first of. In the order of their names, so
+    /// that nodes that note the same at once wait for each other in one order.
     pub(super) fn missing(&self, units: &[Unit]) -> Versions {
         let mut missing = Versions::new();
 
@@ -45,12 +57,9 @@ impl NotedVersions {
 
     /// These are durable.
     pub(super) fn noted(&mut self, versions: Versions) {
-        self.0.extend(versions);
-    }
-
-    /// Nothing is known of what is noted: the database may be another one than before.
-    pub(super) fn forget(&mut self) {
-        self.0.clear();
+        let versions = versions.into_iter();
+        self.0
+            .extend(versions.map(|(name, version)| (name.to_owned(), version)));
     }
 }
 

@@ -39,7 +39,7 @@ use tokio::time::Instant;
 use super::commit_store::{
     Batch, Claim, CommitStore, Failure, Gathering, Prune, Pruned, StoreAnswer,
 };
-use super::noted_versions::{self, NOTE, NotedVersions};
+use super::noted_versions::{self, NOTE};
 use super::standing::Patience;
 use crate::StoreError;
 use crate::database::PostgresAddress;
@@ -63,7 +63,6 @@ pub struct PostgresStore {
     faults: Faults,
     lanes: Lanes,
     statements: Statements,
-    noted: NotedVersions,
     /// Of the batch that was begun last.
     outcome: BatchOutcome,
 }
@@ -144,7 +143,6 @@ impl PostgresStore {
             address,
             faults,
             statements: Statements::default(),
-            noted: NotedVersions::default(),
             outcome: BatchOutcome::NotWritten,
         }
     }
@@ -190,7 +188,6 @@ impl PostgresStore {
         held: Option<u64>,
         patience: &Patience,
     ) -> Result<Claim, StoreError> {
-        self.noted.forget();
         let service = self.service;
         Self::repeatedly(&mut self.lanes, patience, async |lane| {
             claim::take_over(lane, shard, owner, held).await
@@ -240,7 +237,6 @@ impl PostgresStore {
             faults,
             lanes,
             statements,
-            noted,
             outcome,
             ..
         } = self;
@@ -257,7 +253,7 @@ impl PostgresStore {
             };
 
             // Behind everything else that waits for other nodes, so nobody waits in a circle.
-            let versions = noted.missing(batch.units);
+            let versions = lane.noted.missing(batch.units);
             for version in &versions {
                 lane.run(NOTE, bound_note(version)?).await?;
             }
@@ -268,7 +264,7 @@ impl PostgresStore {
                 timeline: lane.timeline.clone(),
             });
             lane.execute("COMMIT").await?;
-            noted.noted(versions);
+            lane.noted.noted(versions);
             Ok(Ok(after_commit))
         })
         .await

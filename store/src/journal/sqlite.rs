@@ -168,7 +168,6 @@ impl SqliteStore {
         held: Option<u64>,
         patience: &Patience,
     ) -> Result<Claim, StoreError> {
-        self.noted.forget();
         let (claim, indexed) = self.transaction(patience, |store| {
             claim::take_over(store, shard, owner, held)
         })?;
@@ -232,7 +231,7 @@ impl SqliteStore {
             self.execute("ROLLBACK")?;
         }
         self.connection.flush_prepared_statement_cache();
-        self.noted.forget();
+        self.noted = NotedVersions::default();
         self.tails = self.tails.read_again(self)?;
         Ok(())
     }

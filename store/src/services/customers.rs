@@ -6,7 +6,7 @@ mod migrations;
 pub mod snapshot;
 pub mod tables;
 
-use domain::messages::{CustomerNotice, CustomerReply};
+use domain::messages::{CustomerCommand, CustomerNotice, CustomerReply};
 use domain::{CUSTOMERS, Customer, CustomerEvent, CustomerId, Money, ORDERS, OrderId};
 use sagas::{Fingerprint, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -26,6 +26,7 @@ pub const SCHEMA: ServiceSchema = ServiceSchema::new(CUSTOMERS)
     .with_messages(&[
         CustomerEvent::WIRE_NAMES,
         CustomerNotice::WIRE_NAMES,
+        CustomerCommand::WIRE_NAMES,
         CustomerReply::WIRE_NAMES,
     ])
     .with_tables(

@@ -6,7 +6,7 @@ pub mod snapshot;
 pub mod tables;
 
 use domain::choreography::Choreography;
-use domain::messages::{CustomerCommand, OrderNotice};
+use domain::messages::{CustomerCommand, CustomerReply, OrderNotice, OrderRequest};
 use domain::order::OrderCreated;
 use domain::{
     CUSTOMERS, CustomerId, Money, ORDERS, Order, OrderEvent, OrderId, OrderState, RejectionReason,
@@ -29,7 +29,9 @@ pub const SCHEMA: ServiceSchema = ServiceSchema::new(ORDERS)
     .with_messages(&[
         OrderEvent::WIRE_NAMES,
         OrderNotice::WIRE_NAMES,
+        OrderRequest::WIRE_NAMES,
         CustomerCommand::WIRE_NAMES,
+        CustomerReply::WIRE_NAMES,
     ])
     .with_tables(
         EntityTable {

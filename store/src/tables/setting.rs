@@ -1,5 +1,5 @@
-//! `settings`: what was fixed when the database was first used, such as the number of shards, and
-//! how far relays have come.
+//! `settings`: what was fixed when the database was first used, such as the number of shards; how
+//! far relays have come; and which versions of messages have been written.
 
 use sea_orm::entity::prelude::*;
 

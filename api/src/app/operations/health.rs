@@ -59,20 +59,17 @@ impl Health for Operations {
 
             let (open, all) = self.node.open_shards();
             let takes_commands = self.roles.iter().any(|role| *role != Role::Projections);
-            match self.node.participation() {
-                Participation::Full => {}
-                Participation::Unheard => readiness.degraded.push(
-                    "what this node tells the others does not arrive: is Kafka away?".to_owned(),
-                ),
-                Participation::OutOfTouch => {
-                    let cut_off = "this node takes part in no group of nodes: is Kafka away?";
-                    // It goes on with the shards that it has, as long as nobody else takes them;
-                    // and views are fed from the databases.
-                    match all > 0 || !takes_commands {
-                        true => readiness.degraded.push(cut_off.to_owned()),
-                        false => readiness.missing.push(cut_off.to_owned()),
-                    }
-                }
+            let cut_off = match self.node.participation() {
+                Participation::Full => None,
+                Participation::Unheard => Some("what this node tells the others does not arrive"),
+                Participation::OutOfTouch => Some("this node takes part in no group of nodes"),
+            };
+            let cut_off = cut_off.map(|what| format!("{what}: is Kafka away?"));
+            // It goes on with the shards that it has, as long as nobody else takes them; and views
+            // are fed from the databases.
+            match all > 0 || !takes_commands {
+                true => readiness.degraded.extend(cut_off),
+                false => readiness.missing.extend(cut_off),
             }
             readiness.missing.extend(self.without_owners());
             if open < all {

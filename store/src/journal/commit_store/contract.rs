@@ -25,7 +25,7 @@ use crate::faults::{FaultPlan, Faults};
 use crate::journal::standing::{Patience, Watch};
 use crate::journal::testing::{outgoing, row, unit};
 use crate::row_changes::RowChange;
-use crate::tables::parked;
+use crate::tables::{parked, setting};
 use crate::testing::BOOKINGS;
 use crate::timers::{self, StoredTimer};
 use crate::unit::Unit;
@@ -86,6 +86,7 @@ macro_rules! commit_store_contract {
                 batches: both_streams_of_a_source_have_positions_of_their_own,
                 batches: a_timer_is_set_moved_and_removed_with_its_unit,
                 batches: a_batch_may_hold_nothing_but_notes,
+                batches: the_first_message_of_a_version_notes_it,
                 outcomes: what_was_written_has_happened_and_what_was_refused_has_not,
                 outcomes: a_commit_that_fails_leaves_nothing_behind,
                 outcomes: after_a_panic_it_is_known_what_has_happened_and_all_goes_on,
@@ -175,6 +176,13 @@ impl Place {
     fn version(&self, key: u128) -> Option<i64> {
         let row = parked::Entity::find_by_id(Uuid::from_u128(key)).one(&self.database.read);
         self.runtime.block_on(row).unwrap().map(|row| row.version)
+    }
+
+    /// Which version of a message is noted to have been written.
+    fn noted(&self, message: &str) -> Option<String> {
+        let noted = setting::Entity::find_by_id(format!("wire:{message}"));
+        let noted = self.runtime.block_on(noted.one(&self.database.read));
+        noted.unwrap().map(|row| row.value)
     }
 
     fn position(&self, shard: ShardId, source: ShardId) -> Option<u64> {

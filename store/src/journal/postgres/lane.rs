@@ -18,6 +18,7 @@ use crate::database::PostgresAddress;
 use crate::database::postgres::Use;
 use crate::database::postgres::errors::{self, Kind};
 use crate::database::postgres::opening::READS_ONLY;
+use crate::journal::noted_versions::{NOTED, NotedVersions};
 use crate::journal::standing::Patience;
 
 /// A connection must be there within this time, however patient those are who wait for it.
@@ -41,6 +42,8 @@ pub(super) struct Lane {
     pub timeline: String,
     /// What the session can do in one call.
     pub routines: Routines,
+    /// Of the database that the session is in, which may be another one than before.
+    pub noted: NotedVersions,
 }
 
 pub(super) type Bound = PgArguments;
@@ -176,12 +179,18 @@ async fn open(service: Service, address: PostgresAddress) -> Result<Lane, sqlx::
         let Some(timeline) = row.try_get::<Option<String>, _>(0)? else {
             return Err(sqlx::Error::Configuration(READS_ONLY.into()));
         };
+        let noted = connection.fetch_all(NOTED).await?;
+        let noted = noted
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        let noted: Result<Vec<_>, sqlx::Error> = noted.collect();
         // It works without, only later.
         let _ = connection.execute(LOOK_FOR_CLIENT).await;
         Ok(Lane {
             connection,
             timeline,
             routines: Routines::default(),
+            noted: NotedVersions::read(noted?),
         })
     };
 

@@ -1,6 +1,7 @@
 //! All statements of a batch in one call: a function of the lane's own session for each list of
 //! kinds of statements that batches have. So a commit is three messages to the server and back,
-//! whatever it writes: its beginning with the fence, this call, and its end.
+//! whatever it writes: its beginning with the fence, this call, and its end; and one more for each
+//! version of a message that is written for the first time.
 //!
 //! The functions are temporary: they go with the session, no other sees them, and no migration has
 //! to know of them. A user who may make none has his statements sent one by one.

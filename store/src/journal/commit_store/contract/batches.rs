@@ -35,6 +35,29 @@ pub fn a_batch_is_readable_as_soon_as_it_is_written(mut place: Place) {
     assert_eq!(place.position(shard(2), shard(1)), Some(7));
 }
 
+pub fn the_first_message_of_a_version_notes_it(mut place: Place) {
+    let mut one = place.claim(shard(1));
+    let node = place.node();
+    let refused = [
+        node.sending(&mut one, &[shard(2)]),
+        node.updating(&one, Y, 5),
+    ];
+    place.write(&refused).unwrap_err();
+    assert_eq!(place.noted("test.happened"), None);
+
+    for version in [1, 10, 9] {
+        let mut one = place.claim(shard(1));
+        let mut sending = place.node().sending(&mut one, &[shard(2)]);
+        let sent = sending.outgoing.as_mut().unwrap();
+        sent.events[0].type_version = version;
+        place.write(&[sending]).unwrap();
+
+        let newest = if version == 1 { "1" } else { "10" };
+        assert_eq!(place.noted("test.happened").as_deref(), Some(newest));
+        assert_eq!(place.noted("test.do").as_deref(), Some("1"));
+    }
+}
+
 pub fn nothing_of_a_batch_with_a_wrong_unit_is_written(mut place: Place) {
     let mut one = place.claim(shard(1));
     let two = place.claim(shard(2));
