@@ -109,7 +109,7 @@ impl Shop {
             let command = OutgoingMessage {
                 destination: to,
                 entity: Uuid::nil(),
-                name: "test.do",
+                name: "customer.release-credit",
                 type_version: 1,
                 attempt: None,
                 body: serde_json::value::to_raw_value("x").unwrap().into(),
