@@ -6,8 +6,8 @@
 //! partition. What stands beside the work is there too: heads that are noted and read each second,
 //! and what nodes tell each other.
 //!
-//! What is simulated is who waits for whom; what each thing costs is measured elsewhere, and given
-//! as [`Costs`]. With `--machine 2` everything shares two cores, as where three nodes were measured:
+//! What is simulated is who waits for whom; what each thing costs is measured elsewhere but for the
+//! notes, and given as [`Costs`]. Events to views, answers to questions and fetches are left out. With `--machine 2` everything shares two cores, as where three nodes were measured:
 //! so the simulation can be compared with what is known.
 
 mod costs;
@@ -40,11 +40,11 @@ pub struct Options {
     shards: Vec<usize>,
 
     /// How many callers order at once, each in turn.
-    #[arg(long, value_delimiter = ',', default_value = "512,5000,50000")]
+    #[arg(long, value_delimiter = ',', default_value = "64,512,5000,50000")]
     callers: Vec<usize>,
 
     /// How long it goes on, in simulated seconds; the first second is not counted.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 10)]
     seconds: u64,
 
     /// Heads are noted by what has changed, in the place of all of them.

@@ -1,4 +1,5 @@
-//! What things cost, as they were measured on one machine (docs/cluster.md, benches/README.md).
+//! What things cost, as they were measured on one machine (docs/cluster.md, benches/README.md);
+//! what noted heads cost is assumed.
 
 use clap::Args;
 
