@@ -7,8 +7,9 @@
 //! and what nodes tell each other.
 //!
 //! What is simulated is who waits for whom; what each thing costs is measured elsewhere but for the
-//! notes, and given as [`Costs`]. Events to views, answers to questions and fetches are left out. With `--machine 2` everything shares two cores, as where three nodes were measured:
-//! so the simulation can be compared with what is known.
+//! notes, and given as [`Costs`]. Events to views, answers to questions and fetches are left out.
+//! With `--machine 2` everything shares two cores, as where three nodes were measured: so the
+//! simulation can be compared with what is known.
 
 mod costs;
 mod processors;

@@ -196,11 +196,14 @@ impl ServiceDatabase {
         })
     }
 
-    /// Whether the service says which messages it has, and leaves this one out.
+    /// The first of these messages that the service leaves out, if it says which it has.
     #[must_use]
-    pub fn leaves_out(&self, message: &str) -> bool {
-        let read = self.schema.read_versions();
-        read.is_some_and(|read| !read.contains_key(message))
+    pub fn left_out(
+        &self,
+        messages: impl IntoIterator<Item = &'static str>,
+    ) -> Option<&'static str> {
+        let read = self.schema.read_versions()?;
+        messages.into_iter().find(|name| !read.contains_key(name))
     }
 
     /// Where it is, without secrets.

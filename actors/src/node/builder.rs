@@ -132,8 +132,7 @@ impl<'a> NodeBuilder<'a> {
             return Err(none);
         };
         let names = messages_of::<E>().into_iter().flat_map(|(_, names)| names);
-        let mut left_out = names.filter(|(name, _)| database.leaves_out(name));
-        if let Some((message, _)) = left_out.next() {
+        if let Some(message) = database.left_out(names.map(|(name, _)| *name)) {
             return Err(CannotRun::LeftOut { service, message });
         }
 

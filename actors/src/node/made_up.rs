@@ -24,6 +24,21 @@ use agency::{GROUPS, Group, SEATS, Seats, TOURS, Tour};
 const PATIENCE: Duration = Duration::from_secs(20);
 const SHARDS: u16 = 3;
 
+/// Of a node with so many threads of its own.
+fn config(arbiters: usize) -> NodeConfig {
+    NodeConfig {
+        shards: SHARDS,
+        arbiters,
+        ..NodeConfig::default()
+    }
+}
+
+/// What a node has that begins on these, in an empty folder.
+async fn parts_for(schemas: &[ServiceSchema], folder: &TempDir) -> NodeParts {
+    let opened = NodeParts::embedded(schemas, folder.path(), SHARDS).await;
+    opened.unwrap().parts
+}
+
 /// A node that runs seats, tours that take one, and groups that need a tour and a seat besides.
 struct Agency {
     node: Node,
@@ -46,11 +61,7 @@ impl Agency {
 
     /// The same with these parts, on so many threads of its own.
     async fn on(parts: NodeParts, folder: TempDir, arbiters: usize) -> Self {
-        let config = NodeConfig {
-            shards: SHARDS,
-            arbiters,
-            ..NodeConfig::default()
-        };
+        let config = config(arbiters);
         let mut node = Node::builder(&config, &parts);
         let (seats, tours, groups) = (node.run(), node.run(), node.run());
         let node = node.start();

@@ -4,9 +4,7 @@
 //! each other work side by side, and there is a way back from the later one. There is none to a
 //! release of before that: it knows no better than to quarantine what it finds.
 
-use std::collections::BTreeMap;
-
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
 use sea_orm_migration::{IntoSchemaManagerConnection, SchemaManager};
 
 use crate::journal::SETTING_OF_VERSIONS;
@@ -55,14 +53,15 @@ pub(super) async fn refuse_unreadable(
     };
     let noted = setting::Entity::find()
         .filter(setting::Column::Name.starts_with(SETTING_OF_VERSIONS))
+        .order_by_asc(setting::Column::Name)
         .all(connection)
         .await
         .map_err(failed)?;
-    let written: BTreeMap<&str, &str> = noted
-        .iter()
-        .filter_map(|row| Some((row.name.strip_prefix(SETTING_OF_VERSIONS)?, &*row.value)))
-        .collect();
 
+    let written = noted.iter().filter_map(|row| {
+        let name = row.name.strip_prefix(SETTING_OF_VERSIONS)?;
+        Some((name, &row.value))
+    });
     for (name, version) in written {
         let reads = match read.get(name) {
             Some(newest) if version.parse().is_ok_and(|version: u16| version <= *newest) => {

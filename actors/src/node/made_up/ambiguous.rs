@@ -58,14 +58,8 @@ fn a_service_with_a_message_of_two_meanings_is_refused_and_the_others_run() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
         let schemas = [SEATS, ECHOES].map(ServiceSchema::new);
-        let opened = NodeParts::embedded(&schemas, folder.path(), SHARDS).await;
-        let parts = opened.unwrap().parts;
-
-        let config = NodeConfig {
-            shards: SHARDS,
-            arbiters: 0,
-            ..NodeConfig::default()
-        };
+        let parts = parts_for(&schemas, &folder).await;
+        let config = config(0);
         let mut node = Node::builder(&config, &parts);
         let refused = node.run::<Echo>().unwrap_err();
         assert!(matches!(refused, CannotRun::Message { .. }), "{refused:?}");

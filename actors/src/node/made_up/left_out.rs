@@ -1,4 +1,4 @@
-//! A service that does not say all its messages in its schema, or says them, does not run, or runs.
+//! A service whose schema says which messages it has, and leaves one out, does not run.
 
 use sagas::{SagaData, WireMessage};
 
@@ -12,16 +12,8 @@ fn runs(schema: ServiceSchema) -> Result<(), CannotRun> {
     let mut ran = Ok(());
     run(async {
         let folder = tempfile::tempdir().unwrap();
-        let schemas = [ServiceSchema::new(SEATS), schema];
-        let opened = NodeParts::embedded(&schemas, folder.path(), SHARDS).await;
-        let parts = opened.unwrap().parts;
-
-        let config = NodeConfig {
-            shards: SHARDS,
-            arbiters: 0,
-            ..NodeConfig::default()
-        };
-        ran = Node::builder(&config, &parts).run::<Tour>().map(drop);
+        let parts = parts_for(&[ServiceSchema::new(SEATS), schema], &folder).await;
+        ran = Node::builder(&config(0), &parts).run::<Tour>().map(drop);
     });
     ran
 }

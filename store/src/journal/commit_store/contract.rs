@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::{Batch, Claim, CommitStore, Failure, Prune, Pruned, Published};
 use crate::faults::{FaultPlan, Faults};
+use crate::journal::SETTING_OF_VERSIONS;
 use crate::journal::standing::{Patience, Watch};
 use crate::journal::testing::{outgoing, row, unit};
 use crate::row_changes::RowChange;
@@ -180,7 +181,7 @@ impl Place {
 
     /// Which version of a message is noted to have been written.
     fn noted(&self, message: &str) -> Option<String> {
-        let noted = setting::Entity::find_by_id(format!("wire:{message}"));
+        let noted = setting::Entity::find_by_id(format!("{SETTING_OF_VERSIONS}{message}"));
         let noted = self.runtime.block_on(noted.one(&self.database.read));
         noted.unwrap().map(|row| row.value)
     }
