@@ -1,7 +1,6 @@
 //! Callers: each does one thing, as its manner is, and notes what it was told.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,11 +10,9 @@ use actors::{
 };
 use domain::saga::{CANCEL_ORDER, CREATE_ORDER, id_of};
 use domain::{CustomerId, Money, OrderId, OrderState};
-use sagas::{SagaId, ShardId};
 use tests::{Answers, Told};
 
 use crate::plan::{Act, Deed, Manner};
-use crate::reactions::Commands;
 use crate::views::Reader;
 use crate::world::{World, name_of};
 
@@ -29,13 +26,6 @@ const CANCEL_REQUESTED: u64 = 3;
 #[derive(Default)]
 pub struct Ledger {
     pub told: RefCell<Answers>,
-    /// What was seen of commands and replies: the saga, and the number.
-    pub commands: RefCell<BTreeSet<(SagaId, u32)>>,
-    pub replies: RefCell<BTreeSet<(SagaId, u32)>>,
-    /// What was seen of the commands that handlers have made of events.
-    pub reactions: RefCell<Commands>,
-    /// Up to where outboxes were looked through for all this.
-    pub looked_up_to: RefCell<BTreeMap<ShardId, u64>>,
     /// How many callers without a key do not know what has become of their order.
     pub in_doubt: Cell<usize>,
 }

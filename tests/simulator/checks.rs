@@ -18,7 +18,7 @@ use crate::callers::{self, Ledger, short};
 use crate::events::Events;
 use crate::plan::Deed;
 use crate::reactions;
-use crate::sent;
+use crate::sent::Sent;
 use crate::views;
 use crate::world::World;
 
@@ -164,9 +164,9 @@ pub async fn check(world: &World, ledger: &Ledger, report: &audit::Report) {
     let stored = stored_orders(world, &events).await;
 
     if world.plan.shows_what_is_sent() {
-        sent::note_what_is_sent(world, ledger);
-        sent::each_command_has_its_reply(world, ledger);
-        reactions::each_event_became_its_command(world, ledger, &events);
+        let sent = Sent::read(world);
+        sent.each_command_has_its_reply(world);
+        reactions::each_event_became_its_command(world, &sent.reactions, &events);
     }
     nothing_is_kept(world);
     what_was_told_is_true(world, ledger, &stored);

@@ -17,8 +17,7 @@ use tokio::time::Instant;
 
 use crate::callers::{self, Ledger};
 use crate::checks;
-use crate::plan::{FOR_EVER, Plan};
-use crate::sent;
+use crate::plan::Plan;
 use crate::views;
 use crate::watchdog::WATCHDOG;
 use crate::world::World;
@@ -37,8 +36,6 @@ const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// The invariants are looked at each so many times. What was wrong for a moment
 /// stands in the histories of entities still, which each look reads whole.
 const LOOK_EVERY: u64 = 45 * 4;
-/// What is sent is looked at so often: it is kept for longer.
-const NOTE_EVERY: u64 = 2 * 4;
 
 /// What has become of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +102,7 @@ async fn happen(world: &Rc<World>, ledger: &Rc<Ledger>) {
     let supervisors: Vec<_> = supervising.map(tokio::task::spawn_local).collect();
     let coordinator = tokio::task::spawn_local(coordinate(Rc::clone(world)));
     let operating = tokio::task::spawn_local(operate_now_and_then(Rc::clone(world)));
-    let watching = tokio::task::spawn_local(watch(Rc::clone(world), Rc::clone(ledger)));
+    let watching = tokio::task::spawn_local(watch(Rc::clone(world)));
 
     let happens = async {
         let callers = callers(world, ledger);
@@ -146,13 +143,10 @@ async fn live_through(world: &Rc<World>) {
 }
 
 /// Looks at the invariants while everything goes on: they hold at any moment.
-async fn watch(world: Rc<World>, ledger: Rc<Ledger>) {
+async fn watch(world: Rc<World>) {
     for look in 1.. {
         tokio::time::sleep(WATCH_EVERY).await;
         views::goes_on(&world);
-        if world.plan.retention != FOR_EVER && look % NOTE_EVERY == 0 {
-            sent::note_what_is_sent(&world, &ledger);
-        }
         if look % LOOK_EVERY == 0 && !world.plan.has_unreadable_rows() {
             checks::invariants_hold(&world).await;
         }

@@ -210,21 +210,10 @@ pub enum Commit {
 }
 
 impl Plan {
-    /// Whether what is sent can be seen before it is removed, and has its effect: nothing makes it
-    /// look older than it is, nobody discards it, and it can be read.
+    /// Whether what is sent has its effect: nobody discards it, and it can be read.
     #[must_use]
     pub fn shows_what_is_sent(&self) -> bool {
-        if self.discards > 0 || self.has_unreadable_messages() {
-            return false;
-        }
-
-        let makes_older = |fault: &Fault| {
-            matches!(
-                fault.what,
-                Wrong::ClockSteps(_) | Wrong::ClockDrifts(_) | Wrong::Stopped
-            )
-        };
-        self.retention == FOR_EVER || !self.faults.iter().any(makes_older)
+        self.discards == 0 && !self.has_unreadable_messages()
     }
 
     /// Whether nothing is wrong on the command side but the way of messages: that costs moments,

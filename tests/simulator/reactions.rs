@@ -4,40 +4,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::choreography::{CUSTOMERS_HEAR, ORDERS_HEAR};
-use domain::{CUSTOMERS, Coordination, ORDERS};
+use domain::{CUSTOMERS, ORDERS};
 use sagas::WireMessage;
 use sagas::handler::{Handler, Heard};
 use store::Message;
 use uuid::Uuid;
 
-use crate::callers::Ledger;
 use crate::events::Events;
 use crate::world::World;
 
 /// Commands that handlers make: for whom, the wire name, the body; and how often each is there.
 pub type Commands = BTreeMap<(Uuid, String, String), u64>;
 
-/// Notes the command of a handler: what a service sends to itself.
-pub fn note(world: &World, ledger: &Ledger, message: Message) {
-    if world.plan.coordination == Coordination::Choreography {
-        let body = message.body.get().to_owned();
-        let command = (message.entity, message.name.into_owned(), body);
-        *ledger.reactions.borrow_mut().entry(command).or_default() += 1;
-    }
-}
-
-/// Compares what each service has sent to itself, as it was noted, with what its handlers make of
-/// the other's events.
-pub fn each_event_became_its_command(world: &World, ledger: &Ledger, events: &Events) {
+/// Compares what each service has sent to itself with what its handlers make of the other's events.
+pub fn each_event_became_its_command(world: &World, sent: &Commands, events: &Events) {
     let mut due = Commands::new();
     add_what_is_due(events.of(ORDERS), &CUSTOMERS_HEAR, &mut due);
     add_what_is_due(events.of(CUSTOMERS), &ORDERS_HEAR, &mut due);
 
-    let sent = ledger.reactions.borrow();
     let all: BTreeSet<_> = due.keys().chain(sent.keys()).collect();
     for command in all {
         let times = |commands: &Commands| commands.get(command).copied().unwrap_or(0);
-        let (due, sent) = (times(&due), times(&sent));
+        let (due, sent) = (times(&due), times(sent));
         if due != sent {
             let (entity, name, _) = command;
             world.violated(format!(

@@ -1,62 +1,67 @@
-//! What services have sent to each other, noted before it is removed: nothing is skipped, and
+//! What services have sent to each other, with what has been removed since: nothing is skipped, and
 //! nothing done twice.
 
-use sagas::ShardId;
+use std::collections::BTreeSet;
+
+use domain::Coordination;
+use sagas::{SagaId, ShardId};
 use store::{Destination, Message};
 
-use crate::callers::Ledger;
-use crate::reactions;
+use crate::reactions::Commands;
 use crate::world::World;
 
-/// Notes the commands and replies that lie in the outboxes, before they are removed, and looks
-/// whether one was answered twice.
-pub fn note_what_is_sent(world: &World, ledger: &Ledger) {
-    for message in new_messages(world, ledger) {
+/// The commands and replies of all services.
+#[derive(Default)]
+pub struct Sent {
+    /// The attempts of sagas: the saga, and the number. Only sagas of orders have some.
+    asked: BTreeSet<(SagaId, u32)>,
+    answered: BTreeSet<(SagaId, u32)>,
+    /// The commands that handlers have made of events: what a service sends to itself.
+    pub reactions: Commands,
+}
+
+impl Sent {
+    /// All of them, when everything is at rest. Looks whether a command was answered twice.
+    pub fn read(world: &World) -> Self {
+        let mut sent = Sent::default();
+
+        for disk in &world.disks {
+            for source in ShardId::all_of(disk.service(), world.plan.shards) {
+                for message in disk.sent(source.number) {
+                    sent.note(world, message);
+                }
+            }
+        }
+        sent
+    }
+
+    fn note(&mut self, world: &World, message: Message) {
         let Destination::Shard(receiver) = message.destination else {
-            continue;
+            return;
         };
-        if receiver.service == message.source.service {
-            reactions::note(world, ledger, message);
-        } else {
-            note_attempt(world, ledger, &message);
+        let source = message.source.service;
+
+        if receiver.service != source {
+            let Some(attempt) = &message.attempt else {
+                return;
+            };
+            let attempt = (attempt.saga, attempt.number);
+            if source == domain::ORDERS {
+                self.asked.insert(attempt);
+            } else if !self.answered.insert(attempt) {
+                world.violated("a command has several replies".to_owned());
+            }
+        } else if world.plan.coordination == Coordination::Choreography {
+            let body = message.body.get().to_owned();
+            let command = (message.entity, message.name.into_owned(), body);
+            *self.reactions.entry(command).or_default() += 1;
         }
     }
-}
 
-/// Only sagas of orders have attempts: they send commands, and what comes back are replies.
-fn note_attempt(world: &World, ledger: &Ledger, message: &Message) {
-    let Some(attempt) = &message.attempt else {
-        return;
-    };
-    let attempt = (attempt.saga, attempt.number);
-
-    if message.source.service == domain::ORDERS {
-        ledger.commands.borrow_mut().insert(attempt);
-    } else if !ledger.replies.borrow_mut().insert(attempt) {
-        world.violated("a command has several replies".to_owned());
-    }
-}
-
-/// Nothing was skipped: whatever a saga has asked has been answered. What was sent is noted.
-pub fn each_command_has_its_reply(world: &World, ledger: &Ledger) {
-    let (commands, replies) = (ledger.commands.borrow(), ledger.replies.borrow());
-    for (saga, number) in commands.difference(&replies) {
-        world.violated(format!("command {number} of saga {saga} has no reply"));
-    }
-}
-
-/// What lies in the outboxes, as far as it has not been looked at.
-fn new_messages(world: &World, ledger: &Ledger) -> Vec<Message> {
-    let mut looked_up_to = ledger.looked_up_to.borrow_mut();
-    let mut messages = Vec::new();
-
-    for disk in &world.disks {
-        for source in ShardId::all_of(disk.service(), world.plan.shards) {
-            let after = looked_up_to.entry(source).or_default();
-            let sent = disk.outbox(source.number, *after);
-            *after = sent.last().map_or(*after, |last| last.sequence);
-            messages.extend(sent);
+    /// Nothing was skipped: whatever a saga has asked has been answered.
+    pub fn each_command_has_its_reply(&self, world: &World) {
+        for (saga, number) in self.asked.difference(&self.answered) {
+            world.violated(format!("command {number} of saga {saga} has no reply"));
         }
     }
-    messages
 }

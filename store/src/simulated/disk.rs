@@ -4,6 +4,7 @@
 //! prepares its statements. So a disk is given back when nobody has it any more, and the next
 //! history begins on it with the rows of the beginning.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,11 +14,12 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
-use sagas::Service;
+use sagas::{Service, ShardId};
 
-use super::sqlite_rows;
+use super::{outbox, sqlite_rows};
 use crate::faults::Faults;
 use crate::journal::sqlite::SqliteStore;
+use crate::{Message, StoreError};
 
 /// Statements that stay prepared: one for each kind of query.
 const STATEMENTS: usize = 512;
@@ -140,6 +142,7 @@ impl Pool {
         Ok(Lent {
             disk: Some(disk),
             pool: Arc::clone(self),
+            sent: Mutex::default(),
         })
     }
 }
@@ -148,6 +151,24 @@ impl Pool {
 pub(super) struct Lent {
     disk: Option<Disk>,
     pool: Arc<Pool>,
+    /// By shard: what it has sent, as far as somebody has noted it.
+    sent: Mutex<BTreeMap<u16, Vec<Message>>>,
+}
+
+impl Lent {
+    /// Notes what a shard has sent, for whoever looks from outside: it may be removed next.
+    pub(super) fn note_sent(&self, source: ShardId) -> rusqlite::Result<()> {
+        let mut sent = lock(&self.sent);
+        let noted = sent.entry(source.number).or_default();
+        let after = noted.last().map_or(0, |last| last.sequence);
+        noted.extend(outbox::read(&self.reader(), source, after)?);
+        Ok(())
+    }
+
+    /// What has been noted of a shard.
+    pub(super) fn sent(&self, shard: u16) -> Vec<Message> {
+        lock(&self.sent).get(&shard).cloned().unwrap_or_default()
+    }
 }
 
 impl Deref for Lent {
@@ -178,6 +199,12 @@ impl MemoryStore {
             store: Some(store),
             disk: Arc::clone(disk),
         })
+    }
+
+    /// Notes what a shard has sent before some of it is removed.
+    pub(super) fn note_sent(&self, source: ShardId) -> Result<(), StoreError> {
+        let noted = self.disk.note_sent(source);
+        noted.map_err(|error| StoreError::Configuration(error.to_string()))
     }
 }
 

@@ -159,6 +159,22 @@ impl MemoryDatabase {
         outbox::read(&self.disk.reader(), source, after).expect("a database in memory can be read")
     }
 
+    /// All that one of its shards has ever sent, what has been removed since as well, for whoever
+    /// looks from outside.
+    ///
+    /// # Panics
+    /// When SQLite cannot read it.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "a simulation without its disks cannot go on"
+    )]
+    pub fn sent(&self, shard: u16) -> Vec<Message> {
+        let noted = self.disk.note_sent(ShardId::new(self.service(), shard));
+        noted.expect("a database in memory can be read");
+        self.disk.sent(shard)
+    }
+
     /// All its rows, as text, in the order of their tables.
     ///
     /// # Panics

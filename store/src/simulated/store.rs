@@ -134,7 +134,10 @@ impl CommitStore for SimulatedStore {
     ) -> StoreAnswer<'a, Pruned> {
         async move {
             match self.stand(patience).await? {
-                CallEnd::Well => self.store.prune(prune, patience).await,
+                CallEnd::Well => {
+                    self.store.note_sent(prune.shard)?;
+                    self.store.prune(prune, patience).await
+                }
                 _ => Err(StoreError::Injected("nothing is removed")),
             }
         }
