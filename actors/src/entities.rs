@@ -256,7 +256,7 @@ impl<E: Entity> Entities<E> {
 /// What a message is, by its name. An unknown name may be a reply of a later release.
 fn role_of<E: Entity>(message: &Message) -> Role {
     let is_among = |names| is_among(&message.name, names);
-    let is_event = || messages::handler_of::<E>(message).is_some();
+    let is_event = || messages::hears::<E>(message);
 
     if message.destination == Destination::Events || is_event() {
         Role::Event
@@ -318,9 +318,9 @@ pub(crate) fn request_of<E: Entity>(
     }
 }
 
-/// Whether a handler of the service wants an event.
+/// Whether a handler of the service may want an event.
 pub(crate) fn hears<E: Entity>(event: &Message) -> bool {
-    messages::handler_of::<E>(event).is_some()
+    messages::hears::<E>(event)
 }
 
 /// Whether one of its handlers goes on with an event.

@@ -103,6 +103,8 @@ mistakes! {
     LateWordHeard = "late-word-heard",
     /// What a customer refuses in a choreography it tells nobody.
     RefusalNotTold = "refusal-not-told",
+    /// An event that cannot be read is passed over by whoever hears its service.
+    UnreadableEventPassedOver = "unreadable-event-passed-over",
     /// Who waits is told of what had ended before a reload, although their commands are to be done
     /// again.
     EndToldBeforeRepeat = "end-told-before-repeat",

@@ -2,6 +2,7 @@
 
 use sagas::handler::{Handler, Heard, Told};
 use sagas::mistakes::{Mistake, makes};
+use sagas::wire::WireError;
 use sagas::{Incoming, SagaId, ShardId, WireMessage};
 use store::Message;
 use store::unit::OutgoingMessage;
@@ -81,6 +82,9 @@ impl<E: Entity> Entities<E> {
             entity: message.entity,
             ..Step::default()
         });
+        if let Some(cause) = message.unreadable() {
+            return Err(StepError::Unreadable(cause.to_owned()));
+        }
         if let Some((entity, command)) = command_of::<E>(message)? {
             let destination = ShardId::of(E::SERVICE, entity, self.around.shards);
             let form = (command.wire_name(), command.encode());
@@ -141,7 +145,13 @@ impl<E: Entity> Entities<E> {
 /// What a handler makes of an event, if there is one for it.
 pub(super) fn command_of<E: Entity>(message: &Message) -> Told<E::Request> {
     let Some(handler) = handler_of::<E>(message) else {
-        return Ok(None);
+        return match hears::<E>(message) {
+            true => Err(WireError::UnknownType {
+                name: message.name.to_string(),
+                version: message.type_version,
+            }),
+            false => Ok(None),
+        };
     };
     (handler.command)(&Heard {
         entity: message.entity,
@@ -155,6 +165,18 @@ pub(super) fn command_of<E: Entity>(message: &Message) -> Told<E::Request> {
 /// it is heard.
 pub(super) fn wants<E: Entity>(event: &Message) -> bool {
     !matches!(command_of::<E>(event), Ok(None))
+}
+
+/// Whether an event is heard. One whose row in the outbox is damaged has lost its name: it may be
+/// any of those that its service tells.
+pub(super) fn hears<E: Entity>(message: &Message) -> bool {
+    let of = message.source.service;
+    let is_of_it = |handler: &Handler<E::Request>| handler.of == of;
+
+    match message.unreadable() {
+        Some(_) => E::HANDLERS.iter().any(is_of_it) && !makes(Mistake::UnreadableEventPassedOver),
+        None => handler_of::<E>(message).is_some(),
+    }
 }
 
 /// The handler that hears this event. One that was parked is known by its source and its name, too.

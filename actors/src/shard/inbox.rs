@@ -17,7 +17,7 @@ use crate::entity::Entity;
 /// Messages read from an outbox at once.
 const READ_AT_ONCE: usize = 1000;
 /// A check waits no longer for an outbox: others wait for the shard.
-const READS_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const READS_WITHIN: Duration = Duration::from_secs(2);
 
 impl<E: Entity> Shard<E> {
     /// How far the shard has come in a stream.

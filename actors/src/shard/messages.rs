@@ -11,6 +11,7 @@ use store::tables::parked;
 use store::{Destination, Message, SourceStream, StoreError, parking};
 
 use super::Shard;
+use super::inbox::READS_WITHIN;
 use super::parked::HOPELESS;
 use super::submit::Cause;
 use super::work::{ATTEMPTS_AT_ONCE, InHand, Piece};
@@ -216,8 +217,10 @@ impl<E: Entity> Shard<E> {
             match queue {
                 Ok(queue) if queue.is_empty() => self.parked.vanished(head.id, durable_at_read),
                 Ok(queue) if queue.first().is_some_and(|read| self.parked.is_due(read)) => {
-                    let queue = queue.into_iter();
-                    loaded.extend(queue.map(|read| self.parked.as_edited(read)));
+                    for read in queue {
+                        let read = self.parked.as_edited(read);
+                        loaded.push(self.as_it_stands(read).await);
+                    }
                 }
                 Ok(_) => {}
                 Err(StoreError::Corrupt { what, source }) => {
@@ -231,6 +234,35 @@ impl<E: Entity> Shard<E> {
             }
         }
         Ok(loaded)
+    }
+
+    /// An event that could not be read in its outbox, as it stands there now: somebody may have
+    /// mended its row.
+    async fn as_it_stands(&self, mut parked: Parked) -> Parked {
+        let message = &parked.message;
+        if message.unreadable().is_none() {
+            return parked;
+        }
+
+        let before = message.sequence.saturating_sub(1);
+        let log = &self.parts.log;
+        let reading = log.read(message.source, Destination::Events, before, 1);
+        match tokio::time::timeout(READS_WITHIN, reading).await {
+            Ok(Ok(found)) => {
+                let mut found = found.into_iter();
+                if let Some(event) = found.find(|event| event.sequence == message.sequence) {
+                    let destination = message.destination;
+                    parked.message = Message {
+                        destination,
+                        ..event
+                    };
+                }
+            }
+            failed => tracing::debug!(
+                message.id = %parked.id, ?failed, "the outbox of an event cannot be read now"
+            ),
+        }
+        parked
     }
 
     /// Tries a parked message again.

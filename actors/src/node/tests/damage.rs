@@ -1,6 +1,9 @@
 //! A row that this release cannot read stops its own entity, and nobody else.
 
 use ::sagas::Timestamp;
+use domain::Coordination;
+use store::parking::Parked;
+use store::{Destination, Message};
 
 use super::late_replies::eventually;
 use super::*;
@@ -78,6 +81,18 @@ impl Fixture {
         timers.map(|timer| (timer.id, timer.set.wake_at)).collect()
     }
 
+    async fn quarantined_customers(&self) -> Vec<Parked> {
+        let all = QuarantineFilter::default();
+        let listed = store::parking::list_quarantined(&self.parts.databases[0], &all, 10);
+        listed.await.unwrap()
+    }
+
+    async fn replay(&self, parked: &Parked) {
+        let (replay, by) = (ParkedAction::Replay, Operator::anonymous());
+        let replayed = self.gateway.operate_parked(parked.id, replay, by, None);
+        replayed.await.unwrap();
+    }
+
     fn reloads(&self) -> u64 {
         self.node.snapshot().iter().map(|shard| shard.reloads).sum()
     }
@@ -124,10 +139,7 @@ fn a_customer_whose_row_cannot_be_decoded_has_its_messages_quarantined() {
         assert_eq!(answer.entity.state, OrderState::Pending);
 
         shop.serves_others().await;
-        let customers = &shop.parts.databases[0];
-        let parked = store::parking::list_quarantined(customers, &QuarantineFilter::default(), 10)
-            .await
-            .unwrap();
+        let parked = shop.quarantined_customers().await;
         assert_eq!((parked.len(), parked[0].message.entity), (1, ada.0));
         assert!(parked[0].cause.as_ref().unwrap().contains("cannot be read"));
         shop.stop().await;
@@ -190,10 +202,7 @@ fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
             shop.serves_others().await;
             let behind = shop.begin_order(ada).await;
 
-            let customers = shop.parts.databases[0].clone();
-            let all = QuarantineFilter::default();
-            let listed = store::parking::list_quarantined(&customers, &all, 10);
-            let id = listed.await.unwrap()[0].id;
+            let id = shop.quarantined_customers().await[0].id;
             shop.gateway
                 .operate_parked(id, ParkedAction::Discard, Operator::anonymous(), None)
                 .await
@@ -207,6 +216,60 @@ fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
             shop.stop().await;
         });
     }
+}
+
+/// Nobody knows what an event says whose row is damaged in its outbox: whoever hears its service
+/// does not go past it as if it were nobody's business.
+#[test]
+fn an_event_whose_row_cannot_be_read_waits_until_somebody_has_mended_it() {
+    run(async {
+        let mut shop = node_with(folder()).await;
+        shop.gateway = shop.gateway.coordinated_by(Coordination::Choreography);
+        let ada = shop.customer(1000).await;
+        let order = shop.order(ada, 100).await.entity.id;
+        let folder = shop.stop().await;
+
+        let unheard = "UPDATE inbox SET position = 0 WHERE stream = 'events'";
+        damage(&folder, domain::CUSTOMERS, unheard);
+        let damaged = "UPDATE outbox SET events = '#' || events WHERE version = 1";
+        damage(&folder, domain::ORDERS, damaged);
+
+        let shop = node_with(folder).await;
+        eventually(async || shop.quarantined_customers().await.len() == 1).await;
+        let parked = &shop.quarantined_customers().await[0];
+        assert_eq!(parked.message.name, Message::UNREADABLE);
+        assert_eq!(parked.message.entity, order.0);
+        let cause = parked.cause.as_ref().unwrap();
+        assert!(cause.contains("outbox row 1 of shard orders/0"), "{cause}");
+
+        shop.replay(parked).await;
+        eventually(async || shop.quarantined_customers().await.len() == 1).await;
+        shop.serves_others().await;
+        let folder = shop.stop().await;
+
+        let mended = "UPDATE outbox SET events = substr(events, 2) WHERE events LIKE '#%'";
+        damage(&folder, domain::ORDERS, mended);
+        let shop = node_with(folder).await;
+        shop.replay(&shop.quarantined_customers().await[0]).await;
+        let reserved =
+            |sent: &Message| sent.entity == ada.0 && sent.name == "customer.reserve-credit";
+        eventually(async || {
+            let shard = ShardId::new(domain::CUSTOMERS, 0);
+            let sent = shop
+                .parts
+                .log
+                .read(shard, Destination::Shard(shard), 0, 100);
+            sent.await
+                .unwrap()
+                .iter()
+                .filter(|sent| reserved(sent))
+                .count()
+                == 2
+        })
+        .await;
+        assert!(shop.quarantined_customers().await.is_empty());
+        shop.stop().await;
+    });
 }
 
 /// A timer tells a shard which saga to wake, and when; the saga's own row says what it waits for.
