@@ -5,7 +5,7 @@
 
 use ::sagas::SagaId;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QueryResult, QuerySelect, Statement,
 };
 use uuid::Uuid;
@@ -14,11 +14,20 @@ use crate::tables::saga;
 use crate::{ServiceDatabase, StoreError, loading, mapping};
 
 /// Timers lead to the sagas under way, an index with nothing else in it to those that are stuck.
-const OPEN_SAGAS: &str = "SELECT kind, state, count(*) AS number FROM sagas \
-    WHERE saga_id IN (SELECT timer_id FROM timers) AND state IN ('RUNNING', 'COMPENSATING') \
-    GROUP BY kind, state \
-    UNION ALL SELECT kind, state, count(*) AS number FROM sagas \
-    WHERE state = 'STUCK' GROUP BY kind, state";
+fn counting_open_sagas(backend: DbBackend) -> String {
+    // As a join, PostgreSQL may begin at the other end.
+    let have_timers = match backend {
+        DbBackend::Postgres => "= ANY (ARRAY(SELECT timer_id FROM timers))",
+        _ => "IN (SELECT timer_id FROM timers)",
+    };
+    format!(
+        "SELECT kind, state, count(*) AS number FROM sagas \
+         WHERE saga_id {have_timers} AND state IN ('RUNNING', 'COMPENSATING') \
+         GROUP BY kind, state \
+         UNION ALL SELECT kind, state, count(*) AS number FROM sagas \
+         WHERE state = 'STUCK' GROUP BY kind, state"
+    )
+}
 
 const PARKED: &str = "SELECT state AS kind, state, count(*) AS number FROM parked_messages \
     GROUP BY state";
@@ -39,7 +48,8 @@ pub struct Count {
 /// # Errors
 /// When the database does not answer.
 pub async fn open_sagas(database: &ServiceDatabase) -> Result<Vec<Count>, StoreError> {
-    counts(database, OPEN_SAGAS).await
+    let sql = counting_open_sagas(database.read.get_database_backend());
+    counts(database, &sql).await
 }
 
 /// The parked messages by state. A state without any is left out.

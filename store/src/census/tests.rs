@@ -1,5 +1,3 @@
-use sea_orm::DbBackend;
-
 use super::*;
 
 async fn database(folder: &std::path::Path) -> ServiceDatabase {
@@ -13,7 +11,10 @@ async fn sagas_that_have_ended_are_not_walked_over() {
     let folder = tempfile::tempdir().unwrap();
     let database = database(folder.path()).await;
 
-    let explain = format!("EXPLAIN QUERY PLAN {OPEN_SAGAS}");
+    let explain = format!(
+        "EXPLAIN QUERY PLAN {}",
+        counting_open_sagas(DbBackend::Sqlite)
+    );
     let explain = Statement::from_string(DbBackend::Sqlite, explain);
     let rows = database.read.query_all_raw(explain).await.unwrap();
     let plan: Vec<String> = rows

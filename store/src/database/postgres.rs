@@ -71,7 +71,10 @@ const COMMITTING: [(&str, &str); 8] = [
 ];
 
 /// Set on connections that read, too.
-const READING: [(&str, &str); 5] = [
+const READING: [(&str, &str); 6] = [
+    // A plan that was made while a table was small, or before anybody had counted its rows, stays:
+    // it goes by the index then as well.
+    ("enable_seqscan", "off"),
     ("default_transaction_read_only", "on"),
     // A transaction of several reads sees one moment.
     ("default_transaction_isolation", "repeatable read"),

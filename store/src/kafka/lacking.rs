@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::topic_partition_list::Offset;
-use sagas::{Service, Timestamp};
-use sea_orm::{ConnectionTrait, Statement};
+use sagas::{Service, ShardId, Timestamp};
+use sea_orm::sea_query::{Expr, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait};
 use tokio::task::spawn_blocking;
 use tracing::debug;
 
@@ -18,6 +19,7 @@ use super::Kafka;
 use super::reader::Reader;
 use super::topics::{Topic, Topics};
 use super::watching::tell_lacking;
+use crate::tables::outbox;
 use crate::{ServiceDatabase, StoreError};
 
 /// A partition that holds more is taken for whole: to count its units would take long.
@@ -25,11 +27,6 @@ const COUNTED: i64 = 1_000_000;
 
 /// What was committed later than this ago may be on its way: longer than the client tries.
 const ON_THE_WAY: Duration = Duration::from_secs(60);
-
-const UNITS: &str = "SELECT COUNT(*) AS units FROM (SELECT 1 FROM outbox \
-    WHERE shard % ? = ? AND events IS NOT NULL AND time < ? LIMIT ?) AS counted";
-const UNITS_ON_A_SERVER: &str = "SELECT COUNT(*) AS units FROM (SELECT 1 FROM outbox \
-    WHERE shard % $1::int = $2::int AND events IS NOT NULL AND time < $3 LIMIT $4) AS counted";
 
 impl Kafka {
     /// Looks once whether the topic of this service's events lacks some, and says so.
@@ -71,19 +68,22 @@ impl Kafka {
         now: Timestamp,
     ) -> Result<i64, StoreError> {
         let connection = &database.read;
-        let backend = connection.get_database_backend();
-        let units = match backend {
-            sea_orm::DbBackend::Postgres => UNITS_ON_A_SERVER,
-            _ => UNITS,
-        };
-        let values = [
-            i64::from(self.topics.partitions).into(),
-            i64::from(partition).into(),
-            now.before(ON_THE_WAY).micros().into(),
-            (end + 1).into(),
-        ];
-        let statement = Statement::from_sql_and_values(backend, units, values);
-        let row = connection.query_one_raw(statement).await;
+        // The rows of the other shards are not walked over.
+        let all = ShardId::all_of(database.service, database.shards().await?.unwrap_or(0));
+        let shards = all.filter(|shard| self.topics.of_shard(*shard) == partition);
+        let mut units = Query::select();
+        units
+            .expr(Expr::value(1))
+            .from(outbox::Entity)
+            .and_where(outbox::Column::Shard.is_in(shards.map(|shard| i32::from(shard.number))))
+            .and_where(outbox::Column::Events.is_not_null())
+            .and_where(outbox::Column::Time.lt(now.before(ON_THE_WAY).micros()))
+            .limit(u64::try_from(end + 1).unwrap_or(0));
+        let mut counted = Query::select();
+        counted
+            .expr_as(Expr::cust("COUNT(*)"), "units")
+            .from_subquery(units, "counted");
+        let row = connection.query_one(&counted).await;
         let row = row.map_err(|e| database.failed(e))?;
         row.map_or(Ok(0), |row| row.try_get("", "units"))
             .map_err(|e| database.failed(e))

@@ -5,6 +5,8 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+mod plans;
+
 use super::testing::TestDatabase;
 use super::testing::proxy::{Plan, Proxy};
 use super::*;
