@@ -163,9 +163,11 @@ pub async fn check(world: &World, ledger: &Ledger, report: &audit::Report) {
     let events = Events::read(world);
     let stored = stored_orders(world, &events).await;
 
+    let sent = Sent::read(world);
     if world.plan.shows_what_is_sent() {
-        let sent = Sent::read(world);
         sent.each_command_has_its_reply(world);
+    }
+    if world.plan.events_are_heard() {
         reactions::each_event_became_its_command(world, &sent.reactions, &events);
     }
     nothing_is_kept(world);

@@ -216,6 +216,14 @@ impl Plan {
         self.discards == 0 && !self.has_unreadable_messages()
     }
 
+    /// Whether each event is heard in the end: nobody discards it, and when one could not be read for a
+    /// while, what was made of the others has not been removed meanwhile.
+    #[must_use]
+    pub fn events_are_heard(&self) -> bool {
+        let nothing_goes = self.retention == FOR_EVER || !self.has_unreadable_messages();
+        self.discards == 0 && nothing_goes
+    }
+
     /// Whether nothing is wrong on the command side but the way of messages: that costs moments,
     /// and no deadline.
     #[must_use]

@@ -249,13 +249,10 @@ impl<E: Entity> Shard<E> {
         let reading = log.read(message.source, Destination::Events, before, 1);
         match tokio::time::timeout(READS_WITHIN, reading).await {
             Ok(Ok(found)) => {
+                // It may be one that nobody here wants.
                 let mut found = found.into_iter();
                 if let Some(event) = found.find(|event| event.sequence == message.sequence) {
-                    let destination = message.destination;
-                    parked.message = Message {
-                        destination,
-                        ..event
-                    };
+                    parked.message = event;
                 }
             }
             failed => tracing::debug!(

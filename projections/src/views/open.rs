@@ -117,7 +117,8 @@ impl<P: Projection> OpenGeneration<P> {
         })
     }
 
-    /// Whether another node feeds it.
+    /// Whether it is looked here how far another node has come with it. It is not of one that was
+    /// fed here, and that another node may feed since.
     pub(crate) fn is_followed(&self) -> bool {
         self.projector.is_follower()
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
-use sagas::{Service, ShardId};
+use sagas::{Service, ShardId, Timestamp};
 
 use super::{outbox, sqlite_rows};
 use crate::faults::Faults;
@@ -151,23 +151,33 @@ impl Pool {
 pub(super) struct Lent {
     disk: Option<Disk>,
     pool: Arc<Pool>,
-    /// By shard: what it has sent, as far as somebody has noted it.
+    /// By shard: what it has sent, as far as it may have been removed.
     sent: Mutex<BTreeMap<u16, Vec<Message>>>,
 }
 
 impl Lent {
-    /// Notes what a shard has sent, for whoever looks from outside: it may be removed next.
-    pub(super) fn note_sent(&self, source: ShardId) -> rusqlite::Result<()> {
+    /// Notes what a shard has sent before a time, for whoever looks from outside: it may be removed
+    /// next.
+    fn note_sent(&self, source: ShardId, before: Timestamp) -> rusqlite::Result<()> {
         let mut sent = lock(&self.sent);
         let noted = sent.entry(source.number).or_default();
         let after = noted.last().map_or(0, |last| last.sequence);
-        noted.extend(outbox::read(&self.reader(), source, after)?);
+        let read = outbox::read(&self.reader(), source, after)?;
+        let is_old = |message: &Message| message.time < before;
+        let old = read.iter().rposition(is_old).map_or(0, |newest| newest + 1);
+        noted.extend(read.into_iter().take(old));
         Ok(())
     }
 
-    /// What has been noted of a shard.
-    pub(super) fn sent(&self, shard: u16) -> Vec<Message> {
-        lock(&self.sent).get(&shard).cloned().unwrap_or_default()
+    /// All that a shard has sent, what was removed since as well.
+    pub(super) fn sent(&self, source: ShardId) -> rusqlite::Result<Vec<Message>> {
+        let mut all = lock(&self.sent)
+            .get(&source.number)
+            .cloned()
+            .unwrap_or_default();
+        let after = all.last().map_or(0, |last| last.sequence);
+        all.extend(outbox::read(&self.reader(), source, after)?);
+        Ok(all)
     }
 }
 
@@ -201,9 +211,9 @@ impl MemoryStore {
         })
     }
 
-    /// Notes what a shard has sent before some of it is removed.
-    pub(super) fn note_sent(&self, source: ShardId) -> Result<(), StoreError> {
-        let noted = self.disk.note_sent(source);
+    /// Notes what a shard has sent before a time, some of which is about to be removed.
+    pub(super) fn note_sent(&self, source: ShardId, before: Timestamp) -> Result<(), StoreError> {
+        let noted = self.disk.note_sent(source, before);
         noted.map_err(|error| StoreError::Configuration(error.to_string()))
     }
 }

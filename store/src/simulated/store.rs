@@ -135,7 +135,7 @@ impl CommitStore for SimulatedStore {
         async move {
             match self.stand(patience).await? {
                 CallEnd::Well => {
-                    self.store.note_sent(prune.shard)?;
+                    self.store.note_sent(prune.shard, prune.before)?;
                     self.store.prune(prune, patience).await
                 }
                 _ => Err(StoreError::Injected("nothing is removed")),

@@ -53,24 +53,32 @@ impl<P: Projection> Supervisor<P> {
         true
     }
 
-    /// Whatever answers here next must have what readers were shown while this node followed.
+    /// Whatever answers here next must have what readers were shown while another node looked after
+    /// the view.
     async fn owe_what_was_shown(&self) {
         let shown = self.shared.look(|stand| stand.live.clone());
-        if let Some(shown) = shown.filter(|shown| shown.is_followed()) {
+        if let Some(shown) = shown {
             // Nobody is owed what cannot be looked up.
             let owed = self.shown_of(&shown).await.unwrap_or_default();
             self.shared.change(|stand| stand.owed = owed);
         }
     }
 
-    /// Up to where readers here may have been shown the sources by a generation that is followed.
-    async fn shown_of(&self, followed: &OpenGeneration<P>) -> Result<Positions, ViewError> {
-        let looked = tokio::time::timeout(LOOKED_UP_WITHIN, followed.newest()).await;
-        let shown = looked.unwrap_or_else(|_| {
+    /// Up to where readers here may have been shown the sources by a generation that another node
+    /// feeds, or has fed.
+    async fn shown_of(&self, read: &OpenGeneration<P>) -> Result<Positions, ViewError> {
+        let looked = match read.is_followed() {
+            true => tokio::time::timeout(LOOKED_UP_WITHIN, read.newest())
+                .await
+                .ok(),
+            // Of one that was fed here before nobody looks how far others have come with it.
+            false => None,
+        };
+        let shown = looked.unwrap_or_else(|| {
             // It is gone, or its store does not answer: no more than what the log has, and what is
             // known of the shards of other nodes may be a moment old.
             let mut shown = self.shared.heads();
-            positions::raise(&mut shown, &followed.may_show());
+            positions::raise(&mut shown, &read.may_show());
             shown
         });
         // What never was cannot be reached.
@@ -101,9 +109,18 @@ impl<P: Projection> Supervisor<P> {
         let stays = shown
             .as_ref()
             .is_some_and(|shown| shown.is_followed() && is_meant(shown.number()));
+        // How far another node has come with what was fed here before, only who follows it knows:
+        // until then it is not left for another one.
+        let fed_before = shown
+            .as_ref()
+            .filter(|shown| is_fed(shown) && !shown.is_followed())
+            .map(|shown| shown.number());
         match catalog.live {
             _ if stays => {}
-            Some(next) => self.turn_to(next, &catalog, shown).await?,
+            Some(live) => {
+                let next = fed_before.unwrap_or(live);
+                self.turn_to(next, &catalog, shown).await?;
+            }
             None => self.leave_followed(),
         }
         self.shared.knows(asked_at);

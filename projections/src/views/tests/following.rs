@@ -62,9 +62,13 @@ struct OnNode {
 
 impl OnNode {
     fn start(store: &MemoryViews, shop: &Shop) -> Self {
+        Self::start_with(|lease| parts(store, shop, lease))
+    }
+
+    fn start_with(parts: impl FnOnce(Lease) -> Parts<Traces>) -> Self {
         let (grants, lease) = Lease::granted();
         OnNode {
-            view: View::start(parts(store, shop, lease), std::future::ready(())),
+            view: View::start(parts(lease), std::future::ready(())),
             grants,
         }
     }
@@ -192,19 +196,24 @@ async fn what_the_node_before_saves_late_does_not_count() {
     next.view.stop().await;
 }
 
-/// A generation more, which answers; what has answered before is given up.
-fn with_another(catalog: &Catalog) -> Catalog {
+/// A generation more, which answers; what has answered before is kept.
+fn beside_another(catalog: &Catalog) -> Catalog {
     let time = Timestamp::from_micros(1);
     let next = catalog.with_new(VIEW.number, BuildFrom::History, time);
     let number = next.newest;
-    let next = next.with_live(number, time);
     Catalog {
         deployment: Some(DEPLOYMENT),
         revision: catalog.revision + 1,
-        ..catalog
-            .live
-            .map_or(next.clone(), |former| next.without(former))
+        ..next.with_live(number, time)
     }
+}
+
+/// A generation more, which answers; what has answered before is given up.
+fn with_another(catalog: &Catalog) -> Catalog {
+    let next = beside_another(catalog);
+    catalog
+        .live
+        .map_or(next.clone(), |former| next.without(former))
 }
 
 /// What a node has taken in of some messages into a generation.
@@ -218,8 +227,8 @@ async fn takes_in(store: &MemoryViews, generation: u32, messages: &[Arc<Message>
     opened.writer.commit(&positions).unwrap();
 }
 
-/// A node that follows the first generation of a view, which shows an order. The second one has not
-/// come so far.
+/// A node that reads from the first generation of a view, which shows an order. The second one has
+/// not come so far.
 struct Ahead {
     store: MemoryViews,
     shop: Shop,
@@ -229,6 +238,36 @@ struct Ahead {
 }
 
 impl Ahead {
+    /// The node feeds the first generation, and does not know of the order that another one has
+    /// taken in.
+    async fn fed() -> Self {
+        let (store, mut shop) = (
+            MemoryViews::new(VIEW.name, Arc::new(NoTrouble)),
+            Shop::new(),
+        );
+        let older = [shop.create_customer(1, "Ada Park")];
+        // It looks at its catalog once.
+        let node = OnNode::start_with(|lease| Parts {
+            look_every: Duration::from_secs(3_600),
+            ..parts(&store, &shop, lease)
+        });
+        node.is_to_feed();
+        node.answers(1).await;
+
+        takes_in(&store, 2, &older).await;
+        let newer = [shop.create_order(10, 1, 100)];
+        takes_in(&store, 1, &newer).await;
+        let first = store.catalog().await.unwrap();
+        Ahead {
+            store,
+            shop,
+            node,
+            first,
+            newer,
+        }
+    }
+
+    /// The node follows the first generation.
     async fn new() -> Self {
         let (store, mut shop) = (
             MemoryViews::new(VIEW.name, Arc::new(NoTrouble)),
@@ -272,6 +311,28 @@ impl Ahead {
 async fn whoever_follows_does_not_go_back_to_a_generation_that_has_less() {
     let ahead = Ahead::new().await;
     ahead.second_is_to_answer().await;
+    eventually("it waits for the next one", || async {
+        let error = ahead.node.view.status().await.error;
+        error.is_some_and(|error| error.contains("less than the one before"))
+    })
+    .await;
+    assert!(!ahead.shows_less());
+
+    takes_in(&ahead.store, 2, &ahead.newer).await;
+    ahead.node.answers(2).await;
+    assert!(!ahead.shows_less());
+    ahead.node.view.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_fed_a_generation_does_not_go_back_to_one_that_has_less() {
+    let ahead = Ahead::fed().await;
+    let next = beside_another(&ahead.first);
+    ahead.store.save(&next).await.unwrap();
+    ahead.node.grants.end();
+
+    eventually("it follows", || async { ahead.node.follows() }).await;
+    assert!(!ahead.shows_less());
     eventually("it waits for the next one", || async {
         let error = ahead.node.view.status().await.error;
         error.is_some_and(|error| error.contains("less than the one before"))
@@ -368,6 +429,33 @@ async fn whoever_is_to_look_after_the_view_does_not_go_back_behind_what_it_follo
     ahead.shop.log.failing.store(true, Ordering::SeqCst);
     node.is_to_feed();
     eventually("it looks after the view", || async { !node.follows() }).await;
+    assert!(!ahead.shows_less());
+
+    ahead.shop.log.failing.store(false, Ordering::SeqCst);
+    node.answers(2).await;
+    assert!(!ahead.shows_less());
+    node.view.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_looks_after_the_view_once_more_does_not_go_back_behind_what_others_fed() {
+    let ahead = Ahead::fed().await;
+    let node = &ahead.node;
+
+    // What answers next cannot read the log for now, and nobody looks in between.
+    ahead.second_is_to_answer().await;
+    ahead.shop.log.failing.store(true, Ordering::SeqCst);
+    node.grants.end();
+    node.is_to_feed();
+    eventually("the first one is given up", || async {
+        let current = node.view.current();
+        !current.is_ok_and(|current| current.number() == 1)
+    })
+    .await;
+    eventually("it cannot read the log", || async {
+        node.view.status().await.error.is_some()
+    })
+    .await;
     assert!(!ahead.shows_less());
 
     ahead.shop.log.failing.store(false, Ordering::SeqCst);
