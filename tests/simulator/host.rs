@@ -21,6 +21,8 @@ use crate::views::NodeViews;
 pub struct Host {
     pub name: String,
     pub clock: SimulatedClock,
+    /// The machine of a node that does not run yet: it may die before.
+    starting: RefCell<Option<Rc<Machine>>>,
     running: RefCell<Option<Running>>,
     /// What is at work that its node must be started with.
     pub panics: RefCell<FaultPlan>,
@@ -73,6 +75,7 @@ impl Host {
         Host {
             name: format!("node {}", number + 1),
             clock: SimulatedClock::at(time, seed.rotate_left(shift)),
+            starting: RefCell::default(),
             running: RefCell::default(),
             panics: RefCell::default(),
             starts: Cell::new(0),
@@ -100,9 +103,11 @@ impl Host {
         Some(Arc::clone(&views.view))
     }
 
-    /// Starts the node. It meets with the faults that are at work.
-    pub async fn boot(&self, outside: Outside<'_>) {
+    /// Starts the node; false when it has died before it runs. It meets with the faults that are at
+    /// work.
+    pub async fn boot(&self, outside: Outside<'_>) -> bool {
         let machine = Rc::new(Machine::new());
+        self.starting.replace(Some(Rc::clone(&machine)));
         let Outside {
             disks,
             network,
@@ -142,9 +147,15 @@ impl Host {
                 .map(|(kept, keep, striven)| NodeViews::start((&node, parts), kept, keep, striven));
             Ok::<_, StoreError>((node, gateway, views))
         });
+        let started = started.await;
+
+        // At the moment at which it starts, something else may befall the host.
+        let is_this = |starting: &mut Rc<Machine>| Rc::ptr_eq(starting, &machine);
+        if self.starting.borrow_mut().take_if(is_this).is_none() {
+            return false;
+        }
         let (node, gateway, views) = started
-            .await
-            .expect("it does not crash while it starts")
+            .expect("nothing panics while it starts")
             .expect("there is memory");
 
         self.starts.set(self.starts.get() + 1);
@@ -155,6 +166,7 @@ impl Host {
             gateway,
             views,
         }));
+        true
     }
 
     /// Has the node end by itself, and leave the others.
@@ -183,15 +195,15 @@ impl Host {
         Some((Rc::clone(machine), Arc::clone(node), seat.clone()))
     }
 
-    /// Ends the node where it is; false when none runs.
+    /// Ends the node where it is; false when none runs or starts.
     pub fn crash(&self) -> bool {
-        match self.running.take() {
-            Some(running) => {
-                running.machine.crash();
-                true
-            }
-            None => false,
+        let (starting, running) = (self.starting.take(), self.running.take());
+        let machine = starting.as_ref();
+        let machine = machine.or(running.as_ref().map(|running| &running.machine));
+        if let Some(machine) = machine {
+            machine.crash();
         }
+        machine.is_some()
     }
 
     /// Has the machine do nothing for so long.
@@ -201,8 +213,9 @@ impl Host {
         }
     }
 
-    /// Whether the node should run and does not.
+    /// Whether the node should run, and neither does nor starts.
     pub fn is_due(&self) -> bool {
-        self.down.get() == 0 && self.running.borrow().is_none()
+        let is_there = self.starting.borrow().is_some() || self.running.borrow().is_some();
+        self.down.get() == 0 && !is_there
     }
 }

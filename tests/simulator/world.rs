@@ -160,15 +160,17 @@ impl World {
             return;
         }
 
-        host.boot(Outside {
+        let outside = Outside {
             disks: &self.disks,
             network: self.network.as_ref(),
             trouble: self.trouble.clone(),
             views: self.views_of(number),
             config: config(&self.plan),
             coordination: self.plan.coordination,
-        })
-        .await;
+        };
+        if !host.boot(outside).await {
+            return;
+        }
 
         // A node that has died between saving that another generation is to answer and having it
         // answer begins with that one, and what it has so far.

@@ -219,7 +219,7 @@ impl<E: Entity> Shard<E> {
                 Ok(queue) if queue.first().is_some_and(|read| self.parked.is_due(read)) => {
                     for read in queue {
                         let read = self.parked.as_edited(read);
-                        loaded.push(self.as_it_stands(read).await);
+                        loaded.extend(self.as_it_stands(read).await);
                     }
                 }
                 Ok(_) => {}
@@ -237,11 +237,11 @@ impl<E: Entity> Shard<E> {
     }
 
     /// An event that could not be read in its outbox, as it stands there now: somebody may have
-    /// mended its row.
-    async fn as_it_stands(&self, mut parked: Parked) -> Parked {
+    /// mended its row. Of a damaged row nobody knows how many events it has, so there may be none.
+    async fn as_it_stands(&mut self, mut parked: Parked) -> Option<Parked> {
         let message = &parked.message;
         if message.unreadable().is_none() {
-            return parked;
+            return Some(parked);
         }
 
         let before = message.sequence.saturating_sub(1);
@@ -249,17 +249,31 @@ impl<E: Entity> Shard<E> {
         let reading = log.read(message.source, Destination::Events, before, 1);
         match tokio::time::timeout(READS_WITHIN, reading).await {
             Ok(Ok(found)) => {
-                // It may be one that nobody here wants.
                 let mut found = found.into_iter();
-                if let Some(event) = found.find(|event| event.sequence == message.sequence) {
-                    parked.message = event;
+                match found.find(|event| event.sequence == message.sequence) {
+                    // It may be one that nobody here wants.
+                    Some(event) => parked.message = event,
+                    None => {
+                        self.drop_parked(&parked);
+                        return None;
+                    }
                 }
             }
             failed => tracing::debug!(
                 message.id = %parked.id, ?failed, "the outbox of an event cannot be read now"
             ),
         }
-        parked
+        Some(parked)
+    }
+
+    /// Nothing has been sent here.
+    fn drop_parked(&mut self, parked: &Parked) {
+        let (id, entity) = (parked.id, parked.message.entity);
+        if !self.parked.is_gone(id) {
+            self.parked.removed(id, entity, self.ticket + 1);
+            let row = parked::Model::delete(id.0);
+            self.submit(Box::default(), vec![row], Cause::Retry(id));
+        }
     }
 
     /// Tries a parked message again.
