@@ -23,6 +23,7 @@ mod open;
 mod operated;
 mod parked;
 mod requests;
+mod standing;
 mod submit;
 mod tenure;
 mod timers;

@@ -9,7 +9,7 @@ use domain::{CustomerEvent, MessageId, OrderEvent, Service, ShardId};
 use store::parking::{self, ParkedState};
 use store::snapshot::{AsRead, Snapshot, last_id};
 use store::tables::{parked, timer};
-use store::{SourceStream, StoreError};
+use store::{Message, SourceStream, StoreError};
 use uuid::Uuid;
 
 use super::AuditError;
@@ -216,7 +216,7 @@ fn judge_parked(
 }
 
 /// Whether a message of this name is heard by whoever follows the events of its source, and sent to
-/// nobody.
+/// nobody. Of what cannot be read only events are kept.
 fn is_heard(name: &str) -> bool {
     let events = [
         CustomerEvent::WIRE_NAMES,
@@ -224,7 +224,7 @@ fn is_heard(name: &str) -> bool {
         OrderEvent::WIRE_NAMES,
         OrderNotice::WIRE_NAMES,
     ];
-    events.into_iter().any(|names| is_among(name, names))
+    name == Message::UNREADABLE || events.into_iter().any(|names| is_among(name, names))
 }
 
 /// Every timer can be read, and wakes somebody. When it is set for is compared with whom it wakes.

@@ -74,7 +74,7 @@ impl<E: Entity> Entities<E> {
     ///
     /// Of an event that cannot be read nobody knows whether it is. It goes into quarantine, as
     /// commands do that cannot be read: whoever waits for what it would have brought about goes on
-    /// by its deadline.
+    /// by its deadline, and for a release nobody waits.
     pub(super) fn heard(&self, message: &Message, turn: Turn) -> Decided<E> {
         let mut step = Box::new(Step {
             correlation_id: message.correlation_id,
@@ -145,7 +145,7 @@ impl<E: Entity> Entities<E> {
 /// What a handler makes of an event, if there is one for it.
 pub(super) fn command_of<E: Entity>(message: &Message) -> Told<E::Request> {
     let Some(handler) = handler_of::<E>(message) else {
-        return match hears::<E>(message) {
+        return match message.unreadable().is_some() && hears::<E>(message) {
             true => Err(WireError::UnknownType {
                 name: message.name.to_string(),
                 version: message.type_version,

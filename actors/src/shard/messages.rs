@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sagas::MessageId;
 use sagas::mistakes::{Mistake, makes};
+use sagas::{MessageId, Service};
 use store::parking::Parked;
 use store::row_changes::Journaled;
 use store::spans::{self, Span};
@@ -11,7 +11,6 @@ use store::tables::parked;
 use store::{Destination, Message, SourceStream, StoreError, parking};
 
 use super::Shard;
-use super::inbox::READS_WITHIN;
 use super::parked::HOPELESS;
 use super::submit::Cause;
 use super::work::{ATTEMPTS_AT_ONCE, InHand, Piece};
@@ -217,10 +216,8 @@ impl<E: Entity> Shard<E> {
             match queue {
                 Ok(queue) if queue.is_empty() => self.parked.vanished(head.id, durable_at_read),
                 Ok(queue) if queue.first().is_some_and(|read| self.parked.is_due(read)) => {
-                    for read in queue {
-                        let read = self.parked.as_edited(read);
-                        loaded.extend(self.as_it_stands(read).await);
-                    }
+                    let queue = queue.into_iter();
+                    loaded.extend(queue.map(|read| self.parked.as_edited(read)));
                 }
                 Ok(_) => {}
                 Err(StoreError::Corrupt { what, source }) => {
@@ -236,48 +233,13 @@ impl<E: Entity> Shard<E> {
         Ok(loaded)
     }
 
-    /// An event that could not be read in its outbox, as it stands there now: somebody may have
-    /// mended its row. Of a damaged row nobody knows how many events it has, so there may be none.
-    async fn as_it_stands(&mut self, mut parked: Parked) -> Option<Parked> {
-        let message = &parked.message;
-        if message.unreadable().is_none() {
-            return Some(parked);
-        }
-
-        let before = message.sequence.saturating_sub(1);
-        let log = &self.parts.log;
-        let reading = log.read(message.source, Destination::Events, before, 1);
-        match tokio::time::timeout(READS_WITHIN, reading).await {
-            Ok(Ok(found)) => {
-                let mut found = found.into_iter();
-                match found.find(|event| event.sequence == message.sequence) {
-                    // It may be one that nobody here wants.
-                    Some(event) => parked.message = event,
-                    None => {
-                        self.drop_parked(&parked);
-                        return None;
-                    }
-                }
-            }
-            failed => tracing::debug!(
-                message.id = %parked.id, ?failed, "the outbox of an event cannot be read now"
-            ),
-        }
-        Some(parked)
-    }
-
-    /// Nothing has been sent here.
-    fn drop_parked(&mut self, parked: &Parked) {
-        let (id, entity) = (parked.id, parked.message.entity);
-        if !self.parked.is_gone(id) {
-            self.parked.removed(id, entity, self.ticket + 1);
-            let row = parked::Model::delete(id.0);
-            self.submit(Box::default(), vec![row], Cause::Retry(id));
-        }
-    }
-
-    /// Tries a parked message again.
-    pub(super) async fn retry(&mut self, parked: Parked, durable_at_read: u64) {
+    /// Tries a parked message again. `silent` is a service whose store has not answered in this turn.
+    pub(super) async fn retry(
+        &mut self,
+        parked: Parked,
+        durable_at_read: u64,
+        silent: &mut Option<Service>,
+    ) {
         if self.broken.is_some() || self.parked.is_gone(parked.id) {
             return;
         }
@@ -287,13 +249,22 @@ impl<E: Entity> Shard<E> {
         }
 
         let id = parked.id;
+        let standing = match self.standing(&parked.message, silent).await {
+            Ok(standing) => standing,
+            Err(error) => {
+                tracing::debug!(message.id = %id, %error, "the outbox of an event cannot be read");
+                return self.parked.give_up(id, self.now);
+            }
+        };
+
         self.in_hand = Some(InHand::Message(id));
-        let result = match self.refusals.remove(&id) {
+        let result = match (self.refusals.remove(&id), &standing) {
             // Like a panic, it may succeed on another state, so it gets as many attempts.
-            Some((_, reason)) => Err(StepError::Refused(reason)),
-            None => {
+            (Some((_, reason)), _) => Err(StepError::Refused(reason)),
+            (None, None) => Ok(Box::default()),
+            (None, Some(message)) => {
                 let piece = Piece::Message {
-                    message: &parked.message,
+                    message,
                     first_attempt: false,
                 };
                 self.attempt(piece, durable_at_read).await

@@ -64,10 +64,13 @@ impl<E: Entity> Shard<E> {
         let kept = operator::of_parked(&action, &found, by, binding, now);
         let change = match action {
             ParkedAction::Replay => self.replayed(found),
-            ParkedAction::Discard if is_asked_again::<E>(&found.message) => {
-                Ok(self.discarded(&found))
-            }
-            ParkedAction::Discard => Err(CommandError::Conflict(ASKED_ONCE.to_owned())),
+            ParkedAction::Discard => match self.standing(&found.message, &mut None).await {
+                Ok(Some(message)) if !is_asked_again::<E>(&message) => {
+                    Err(CommandError::Conflict(ASKED_ONCE.to_owned()))
+                }
+                Ok(_) => Ok(self.discarded(&found)),
+                Err(_) => return request.answer(Err(CommandError::Unavailable)),
+            },
             ParkedAction::Edit(body) => self.edited(found, body),
         };
 

@@ -114,8 +114,9 @@ impl<E: Entity> Shard<E> {
             self.message(message, durable_at_read).await;
         }
 
+        let mut silent = None;
         for parked in retries {
-            self.retry(parked, durable_at_read).await;
+            self.retry(parked, durable_at_read, &mut silent).await;
         }
 
         for (id, set_for) in timers {

@@ -74,8 +74,8 @@ impl Stored {
                 };
                 let error = corrupt(source, sequence, error);
                 tell(source, sequence, &error);
-                let event = self.entity.zip(self.version).map(|(entity, version)| {
-                    let time = self.time.unwrap_or(0);
+                let event = self.entity.map(|entity| {
+                    let (version, time) = (self.version.unwrap_or(0), self.time.unwrap_or(0));
                     unreadable(source, (sequence, entity, version, time), &error)
                 });
                 return Salvaged {

@@ -52,7 +52,8 @@ async fn read(database: &ServiceDatabase) {
         history::events(database, shard, id, 1, 10).await.unwrap();
         let now = Timestamp::from_micros(1);
         history::version_at(database, shard, id, now).await.unwrap();
-        parking::load(database, &[]).await.unwrap();
+        let parked = [sagas::MessageId(id)];
+        parking::load(database, &parked).await.unwrap();
         parking::count_of(database, id).await.unwrap();
         parking::next_behind(database, shard, id, 0).await.unwrap();
     }
