@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::*;
 
-const SOURCE: ShardId = ShardId::new(domain::ORDERS, 1);
+const SOURCE: ShardId = ShardId::new(Service::new(213, "elsewhere"), 1);
 
 fn event(sequence: u64, entity: u128, name: &'static str, time: i64) -> Message {
     Message {
