@@ -76,15 +76,16 @@ impl<E: Entity> Entities<E> {
     /// commands do that cannot be read: whoever waits for what it would have brought about goes on
     /// by its deadline, and for a release nobody waits.
     pub(super) fn heard(&self, message: &Message, turn: Turn) -> Decided<E> {
+        if let Some(cause) = message.unreadable() {
+            return Err(StepError::Unreadable(cause.to_owned()));
+        }
+
         let mut step = Box::new(Step {
             correlation_id: message.correlation_id,
             time: turn.now,
             entity: message.entity,
             ..Step::default()
         });
-        if let Some(cause) = message.unreadable() {
-            return Err(StepError::Unreadable(cause.to_owned()));
-        }
         if let Some((entity, command)) = command_of::<E>(message)? {
             let destination = ShardId::of(E::SERVICE, entity, self.around.shards);
             let form = (command.wire_name(), command.encode());

@@ -17,7 +17,17 @@ use crate::entity::Entity;
 /// Messages read from an outbox at once.
 const READ_AT_ONCE: usize = 1000;
 /// A check waits no longer for an outbox: others wait for the shard.
-pub(super) const READS_WITHIN: Duration = Duration::from_secs(2);
+const READS_WITHIN: Duration = Duration::from_secs(2);
+
+/// What is read of an outbox, or why it cannot be read now.
+pub(super) async fn in_time<T>(
+    reading: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(READS_WITHIN, reading).await {
+        Ok(read) => read.map_err(|error| error.chain()),
+        Err(_) => Err(format!("no answer within {READS_WITHIN:?}")),
+    }
+}
 
 impl<E: Entity> Shard<E> {
     /// How far the shard has come in a stream.
@@ -101,19 +111,14 @@ impl<E: Entity> Shard<E> {
             }
             let stored = self.position(stream);
             let position = seen.get(&stream).copied().unwrap_or(stored);
-            let reading = self.read_after(stream, position);
-            match tokio::time::timeout(READS_WITHIN, reading).await {
-                Ok(Ok(found)) => {
+            match in_time(self.read_after(stream, position)).await {
+                Ok(found) => {
                     self.instruments
                         .gaps
                         .increment(u64::from(!found.is_empty()));
                     lost.extend(found);
                 }
-                failed => {
-                    let cause = match failed {
-                        Ok(Err(error)) => error.chain(),
-                        _ => format!("no answer within {READS_WITHIN:?}"),
-                    };
+                Err(cause) => {
                     tracing::debug!(
                         shard = %self.parts.shard, source = %stream.source, error = %cause,
                         "the outbox of a source cannot be read now"

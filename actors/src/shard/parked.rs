@@ -289,7 +289,8 @@ impl ParkedMessages {
         read
     }
 
-    /// The first message cannot be read. Somebody may mend its row, so it is looked at again.
+    /// The first message cannot be read, or its outbox does not answer. Somebody may mend its row, so
+    /// it is looked at again.
     pub(super) fn give_up(&mut self, id: MessageId, now: Timestamp) {
         let heads = self.by_entity.values_mut();
         for head in heads.filter_map(|queue| queue.head.as_mut()) {

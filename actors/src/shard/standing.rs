@@ -8,7 +8,7 @@ use store::unit::MAX_MESSAGES;
 use store::{Destination, Message};
 
 use super::Shard;
-use super::inbox::READS_WITHIN;
+use super::inbox::in_time;
 use crate::entity::Entity;
 
 impl<E: Entity> Shard<E> {
@@ -39,13 +39,11 @@ impl<E: Entity> Shard<E> {
         let log = &self.parts.log;
         let reading = log.read(source, Destination::Events, before, MAX_MESSAGES);
 
-        let cause = match tokio::time::timeout(READS_WITHIN, reading).await {
-            Ok(Ok(found)) => return Ok(stands(message, found)),
-            Ok(Err(error)) => error.chain(),
-            Err(_) => format!("no answer within {READS_WITHIN:?}"),
-        };
-        *silent = Some(service);
-        Err(cause)
+        let found = in_time(reading).await;
+        if found.is_err() {
+            *silent = Some(service);
+        }
+        Ok(stands(message, found?))
     }
 }
 

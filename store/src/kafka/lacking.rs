@@ -48,46 +48,45 @@ impl Kafka {
     ) -> Result<bool, StoreError> {
         let (reader, topics) = (Arc::clone(&self.reader), Arc::clone(&self.topics));
         let service = database.service;
+        let shards = database.shards().await?.unwrap_or(0);
         let ends = spawn_blocking(move || whole_partitions(&reader, &topics, service)).await;
 
         for (partition, end) in ends.unwrap_or_default() {
-            if self.units(database, partition, end, now).await? > end {
+            let of_partition = ShardId::all_of(service, shards)
+                .filter(|shard| self.topics.of_shard(*shard) == partition);
+            if units(database, of_partition, end, now).await? > end {
                 return Ok(true);
             }
         }
         Ok(false)
     }
+}
 
-    /// How many units with events there are of the shards in this partition, one more than `end` at
-    /// most.
-    async fn units(
-        &self,
-        database: &ServiceDatabase,
-        partition: i32,
-        end: i64,
-        now: Timestamp,
-    ) -> Result<i64, StoreError> {
-        let connection = &database.read;
-        // The rows of the other shards are not walked over.
-        let all = ShardId::all_of(database.service, database.shards().await?.unwrap_or(0));
-        let shards = all.filter(|shard| self.topics.of_shard(*shard) == partition);
-        let mut units = Query::select();
-        units
-            .expr(Expr::value(1))
-            .from(outbox::Entity)
-            .and_where(outbox::Column::Shard.is_in(shards.map(|shard| i32::from(shard.number))))
-            .and_where(outbox::Column::Events.is_not_null())
-            .and_where(outbox::Column::Time.lt(now.before(ON_THE_WAY).micros()))
-            .limit(u64::try_from(end + 1).unwrap_or(0));
-        let mut counted = Query::select();
-        counted
-            .expr_as(Expr::cust("COUNT(*)"), "units")
-            .from_subquery(units, "counted");
-        let row = connection.query_one(&counted).await;
-        let row = row.map_err(|e| database.failed(e))?;
-        row.map_or(Ok(0), |row| row.try_get("", "units"))
-            .map_err(|e| database.failed(e))
-    }
+/// How many units with events there are of these shards, one more than `end` at most.
+async fn units(
+    database: &ServiceDatabase,
+    shards: impl Iterator<Item = ShardId>,
+    end: i64,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let mut units = Query::select();
+    // Each shard has its place in the key: the rows of the others are not walked over.
+    units
+        .expr(Expr::value(1))
+        .from(outbox::Entity)
+        .and_where(outbox::Column::Shard.is_in(shards.map(|shard| i32::from(shard.number))))
+        .and_where(outbox::Column::Events.is_not_null())
+        .and_where(outbox::Column::Time.lt(now.before(ON_THE_WAY).micros()))
+        .limit(u64::try_from(end + 1).unwrap_or(0));
+
+    let mut counted = Query::select();
+    counted
+        .expr_as(Expr::cust("COUNT(*)"), "units")
+        .from_subquery(units, "counted");
+    let row = database.read.query_one(&counted).await;
+    let row = row.map_err(|e| database.failed(e))?;
+    row.map_or(Ok(0), |row| row.try_get("", "units"))
+        .map_err(|e| database.failed(e))
 }
 
 /// The ends of the partitions that still have their first record, or none yet.

@@ -215,11 +215,8 @@ fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
             shop.serves_others().await;
             let behind = shop.begin_order(ada).await;
 
-            let id = shop.quarantined_customers().await[0].id;
-            shop.gateway
-                .operate_parked(id, ParkedAction::Discard, Operator::anonymous(), None)
-                .await
-                .unwrap();
+            let parked = &shop.quarantined_customers().await[0];
+            shop.operate(parked, ParkedAction::Discard).await.unwrap();
 
             // What waited behind it follows.
             let gateway = &shop.gateway;

@@ -298,6 +298,21 @@ impl Ahead {
         self.store.save(&next).await.unwrap();
     }
 
+    /// The node waits for the second generation, and turns to it when that has the order.
+    async fn turns_when_the_second_has_it(self) {
+        eventually("it waits for the next one", || async {
+            let error = self.node.view.status().await.error;
+            error.is_some_and(|error| error.contains("less than the one before"))
+        })
+        .await;
+        assert!(!self.shows_less());
+
+        takes_in(&self.store, 2, &self.newer).await;
+        self.node.answers(2).await;
+        assert!(!self.shows_less());
+        self.node.view.stop().await;
+    }
+
     /// Whether readers at the node have gone back behind the order.
     fn shows_less(&self) -> bool {
         self.node.view.current().is_ok_and(|current| {
@@ -311,17 +326,7 @@ impl Ahead {
 async fn whoever_follows_does_not_go_back_to_a_generation_that_has_less() {
     let ahead = Ahead::new().await;
     ahead.second_is_to_answer().await;
-    eventually("it waits for the next one", || async {
-        let error = ahead.node.view.status().await.error;
-        error.is_some_and(|error| error.contains("less than the one before"))
-    })
-    .await;
-    assert!(!ahead.shows_less());
-
-    takes_in(&ahead.store, 2, &ahead.newer).await;
-    ahead.node.answers(2).await;
-    assert!(!ahead.shows_less());
-    ahead.node.view.stop().await;
+    ahead.turns_when_the_second_has_it().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -333,17 +338,7 @@ async fn whoever_has_fed_a_generation_does_not_go_back_to_one_that_has_less() {
 
     eventually("it follows", || async { ahead.node.follows() }).await;
     assert!(!ahead.shows_less());
-    eventually("it waits for the next one", || async {
-        let error = ahead.node.view.status().await.error;
-        error.is_some_and(|error| error.contains("less than the one before"))
-    })
-    .await;
-    assert!(!ahead.shows_less());
-
-    takes_in(&ahead.store, 2, &ahead.newer).await;
-    ahead.node.answers(2).await;
-    assert!(!ahead.shows_less());
-    ahead.node.view.stop().await;
+    ahead.turns_when_the_second_has_it().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

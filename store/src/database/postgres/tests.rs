@@ -1,11 +1,11 @@
 //! Addresses; and how a database on a real server is opened, or why it is not.
 
+mod plans;
+
 use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-
-mod plans;
 
 use super::testing::TestDatabase;
 use super::testing::proxy::{Plan, Proxy};
